@@ -74,8 +74,9 @@ class ApprovalGiven(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuorumReached(Event):
-    """Enough distinct humans said yes. This is the intention to grant: it is committed before the provider
-    is called, and carries the end.
+    """Enough distinct humans said yes.
+
+    This is the intention to grant: committed before the provider is called, it carries the end.
     """
 
     expires_at: datetime
@@ -84,6 +85,8 @@ class QuorumReached(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofWentStale(Event):
     """Enough humans said yes, but the requester's proof is older than policy allows."""
+
+    lapses_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

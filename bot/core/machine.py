@@ -28,7 +28,7 @@ event is made.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from bot.core import events as e
@@ -43,6 +43,9 @@ from bot.core.model import (
     State,
     Why,
 )
+
+GRANT_GRACE: Final = timedelta(seconds=60)
+"""Longer than any provider is waited for (`[keeper] grant_deadline` may not exceed it)."""
 
 TRANSITIONS: Final[Mapping[State, Mapping[type[e.Event], State]]] = {
     State.AWAITING_MFA: {
@@ -126,13 +129,15 @@ def apply(request: Request, event: e.Event, at: datetime) -> Request:
 def due_at(request: Request) -> datetime | None:
     """When this request next needs the keeper, even if nobody does anything. None: never.
 
-    In GRANTING the moment is the intention's own: whoever finds it later than that finds a crash.
+    A grant that is still unanswered `GRANT_GRACE` after its intention has lost whoever was to carry it out.
     """
     match request.state:
         case State.AWAITING_MFA | State.AWAITING_APPROVAL | State.APPROVED_STALE:
             return request.lapses_at
         case State.GRANTING:
-            return request.granting_since
+            assert request.granting_since is not None
+            assert request.expires_at is not None
+            return min(request.granting_since + GRANT_GRACE, request.expires_at)
         case State.ACTIVE:
             return request.expires_at
         case State.REVOKING:
@@ -190,8 +195,16 @@ def _nothing(_request: Request, _event: e.Event, _at: datetime) -> _Changes:
     return {}
 
 
-def _proof(_request: Request, event: e.ProofAccepted, _at: datetime) -> _Changes:
-    return {"proof": event.proof}
+def _proof(request: Request, event: e.ProofAccepted, at: datetime) -> _Changes:
+    return {"proof": event.proof, "lapses_at": at + request.terms.lapse_after}
+
+
+def _no_proof(request: Request, _event: e.MfaNotRequired, at: datetime) -> _Changes:
+    return {"lapses_at": at + request.terms.lapse_after}
+
+
+def _stale(_request: Request, event: e.ProofWentStale, _at: datetime) -> _Changes:
+    return {"lapses_at": event.lapses_at}
 
 
 def _approval(request: Request, event: e.ApprovalGiven, at: datetime) -> _Changes:
@@ -264,6 +277,8 @@ def _overdue(_request: Request, _event: e.ReviewOverdue, _at: datetime) -> _Chan
 
 _CHANGES: Final[Mapping[type[e.Event], Callable[[Request, Any, datetime], _Changes]]] = {
     e.ProofAccepted: _proof,
+    e.MfaNotRequired: _no_proof,
+    e.ProofWentStale: _stale,
     e.ApprovalGiven: _approval,
     e.QuorumReached: _quorum,
     e.Activated: _activated,

@@ -7,7 +7,7 @@ commitment, so that the text can be erased later without breaking a proof.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
@@ -97,6 +97,7 @@ class Secret:
     _text: str = field(repr=False)
 
     def reveal(self) -> str:
+        """The text itself; call it as late as can be."""
         return self._text
 
 
@@ -322,6 +323,9 @@ class Request:
     review: Review | None = None
 
 
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """What a backend is told to grant. The same order again means the same access, never a second one."""
@@ -357,4 +361,4 @@ class Lease:
 
     def as_order(self) -> Order:
         """The order that ends this lease: `revoke` reads only mark, principal and scope."""
-        return Order(self.mark, self.principal, self.scope, self.expires_at or datetime.max)
+        return Order(self.mark, self.principal, self.scope, self.expires_at or _NEVER)

@@ -75,7 +75,7 @@ def may_ask(policy: Policy, scenario: str, access: str, person: PersonId, roster
 
 
 def scenarios_for(policy: Policy, person: PersonId, roster: Roster) -> list[tuple[Scenario, list[Terms]]]:
-    """What `person` may ask for: each scenario with its accesses, empty ones left out, in the file's order."""
+    """What `person` may ask for, in the file's order; scenarios that offer them nothing are left out."""
     offers = []
     for scenario in policy.scenarios.values():
         terms = []
@@ -241,7 +241,7 @@ def after_approval(
         return [vote]
     if is_fresh(request, now):
         return [vote, e.QuorumReached(expires_at=now + request.duration)]
-    return [vote, e.ProofWentStale()]
+    return [vote, e.ProofWentStale(lapses_at=now + CHALLENGE_LIFE)]
 
 
 def is_fresh(request: Request, now: datetime) -> bool:
@@ -255,7 +255,7 @@ def still_stands(request: Request, policy: Policy, roster: Roster) -> None:
     """Everything that was true when it was asked is true now. Runs at every click and before the grant.
 
     Raises:
-        Refused: code `policy_changed` when the terms are no longer the ones that were shown, else the guard's.
+        Refused: code `policy_changed` when the terms are not the ones that were shown, else the guard's.
     """
     terms = may_ask(policy, request.scenario, request.terms.access, request.requester, roster)
     if terms != request.terms:
@@ -305,8 +305,9 @@ def may_withdraw(request: Request, person: PersonId) -> None:
 
 
 def may_revoke(request: Request, person: PersonId, policy: Policy, roster: Roster) -> Why:
-    """The holder hands back; an approver of it, security and the operator revoke. No second factor: this only
-    reduces power.
+    """The holder hands back; its approvers, security and the operator revoke.
+
+    No second factor is asked for: this only reduces power.
     """
     if request.state not in HELD or request.state is State.REVOKING:
         raise Stale(f"{request.id} {SAYS[request.state]}")

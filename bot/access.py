@@ -1,0 +1,194 @@
+"""The two acts at a provider: give access, and take it away. The only code that calls a backend's verbs.
+
+Rule: whatever `give` cannot confirm is taken away. An answer that comes too late finds the request in
+REVOKING, and whoever received it takes the access away again, so that no order of answers leaves any behind.
+"""
+
+import asyncio
+import json
+import random
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from bot.backends import Backend
+from bot.core import events as e
+from bot.core.errors import BackendError, BackendRefused, BackendUnavailable, Stale
+from bot.core.model import Handoff, Lease, Order, PersonId, Request, RequestId, Secret, State, Why
+from bot.mfa import Vault
+from bot.store import Store
+from bot.store.also import Step, keep_handoff
+
+FIRST_RETRY: Final = timedelta(seconds=5)
+LONGEST_RETRY: Final = timedelta(minutes=5)
+STUCK_AFTER_TRIES: Final = 6
+STUCK_AFTER: Final = timedelta(seconds=30)
+"""The promise: access is gone this long after its end. Beyond it, or after so many tries, it is stuck."""
+
+GRANT_TRIES: Final = 3
+REVOKE_DEADLINE: Final = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One configured backend, and who people are there."""
+
+    backend: Backend
+    principals: Mapping[PersonId, str]
+
+
+def order_for(request: Request) -> Order:
+    """The order a request stands for. Built from the request alone: the policy file may have changed."""
+    assert request.expires_at is not None
+    return Order(
+        mark=request.mark,
+        principal=request.principal,
+        scope=request.terms.scope,
+        expires_at=request.expires_at,
+        note=f"{request.id} {request.requester}",
+    )
+
+
+class Access:
+    """Carries out what the history has decided.
+
+    Args:
+        store: where the intention stands and the outcome is recorded.
+        providers: by the name a request's terms give.
+        vault: seals one-time credentials until they are shown.
+        grant_deadline: how long a provider is waited for before the grant counts as unanswered.
+    """
+
+    def __init__(
+        self, store: Store, providers: Mapping[str, Provider], vault: Vault, grant_deadline: timedelta
+    ) -> None:
+        self._store = store
+        self._providers = providers
+        self._vault = vault
+        self._grant_deadline = grant_deadline
+        self._giving: set[RequestId] = set()
+        self._taking: set[RequestId] = set()
+
+    def is_giving(self, id: RequestId) -> bool:
+        """Whether this process waits for the provider's answer to this grant right now."""
+        return id in self._giving
+
+    async def give(self, request: Request) -> Request:
+        """Carries out the grant of a request in GRANTING. Returns it ACTIVE, or on its way out."""
+        self._giving.add(request.id)
+        try:
+            return await self._give(request)
+        finally:
+            self._giving.discard(request.id)
+
+    async def _give(self, request: Request) -> Request:
+        order = order_for(request)
+        backend = self._providers[request.terms.backend].backend
+        try:
+            async with asyncio.timeout(self._grant_deadline.total_seconds()):
+                lease = await _persistently(backend, order)
+        except BackendRefused as error:
+            return await self._abandon(request, Why.FAILED, str(error))
+        except (BackendUnavailable, TimeoutError) as error:
+            return await self._abandon(request, Why.UNANSWERED, str(error) or "It did not answer in time.")
+        assert request.expires_at is not None
+        if self._store.now() >= request.expires_at:
+            return await self._abandon(request, Why.EXPIRED, "The provider answered after the end.")
+        granted = e.AccessGranted(
+            lease_expires_at=lease.expires_at,
+            handoff=lease.handoff is not None,
+            preexisting=lease.preexisting,
+        )
+        kept: list[Step] = []
+        if lease.handoff is not None:
+            kept.append(keep_handoff(request.id, self._vault.seal(_packed(lease.handoff))))
+        try:
+            return await self._store.record(request, granted, also=kept)
+        except Stale:
+            # Revoked while the provider was working. It may have worked after the revoke: take it away again.
+            await self._revoke(backend, order)
+            return await self._store.get(request.id)
+
+    async def _abandon(self, request: Request, why: Why, detail: str) -> Request:
+        with suppress(Stale):
+            request = await self._store.record(request, e.RevokeOrdered(why=why, detail=detail))
+        return await self.take(request)
+
+    async def take(self, request: Request) -> Request:
+        """One attempt to end the access of a request in REVOKING, and the record of how it went."""
+        if request.state is not State.REVOKING or request.id in self._taking:
+            return request
+        self._taking.add(request.id)
+        try:
+            error = await self._revoke(self._providers[request.terms.backend].backend, order_for(request))
+            outcome = self._proved(request) if error is None else self._failed(request, error)
+            return await self._store.record(request, outcome)
+        except Stale:
+            return await self._store.get(request.id)  # another process was faster; the effect is the same
+        finally:
+            self._taking.discard(request.id)
+
+    async def take_orphan(self, backend: str, order: Order) -> str | None:
+        """Ends something that no request in force explains. Returns the error, or None when it is gone."""
+        return await self._revoke(self._providers[backend].backend, order)
+
+    async def _revoke(self, backend: Backend, order: Order) -> str | None:
+        try:
+            async with asyncio.timeout(REVOKE_DEADLINE.total_seconds()):
+                await backend.revoke(order)
+        except BackendError as error:
+            return str(error)
+        except TimeoutError:
+            return "The provider did not answer in time."
+        except Exception as error:  # noqa: BLE001  an adapter's bug must not stop the retrying
+            # Only the kind: the text of a foreign exception may carry a secret.
+            return f"The adapter failed with {type(error).__name__}."
+        return None
+
+    @staticmethod
+    def _proved(request: Request) -> e.Event:
+        return e.GrantAbandoned() if request.granted_at is None else e.AccessEnded()
+
+    def _failed(self, request: Request, error: str) -> e.Event:
+        assert request.end is not None
+        now = self._store.now()
+        tries = request.end.attempts + 1
+        return e.RevokeFailed(
+            error=error,
+            next_try_at=now + retry_after(tries),
+            stuck=tries >= STUCK_AFTER_TRIES or now - request.end.ordered_at > STUCK_AFTER,
+        )
+
+    def unpack(self, sealed: bytes) -> Handoff:
+        """The credential that `give` kept."""
+        fields = json.loads(self._vault.open(sealed).reveal())
+        return Handoff(tuple((label, Secret(text)) for label, text in fields))
+
+
+def retry_after(tries: int) -> timedelta:
+    """5 s, 10 s, 20 s ... at most 5 min, with up to a fifth taken off so that many do not come together."""
+    wait: timedelta = min(FIRST_RETRY * 2 ** min(tries - 1, 10), LONGEST_RETRY)
+    return wait * (1 - random.random() / 5)  # noqa: S311  spreads load; nothing secret depends on it
+
+
+async def _persistently(backend: Backend, order: Order) -> Lease:
+    """`grant`, again when there was no answer: the same order can never give a second access."""
+    for _ in range(GRANT_TRIES - 1):
+        with suppress(BackendUnavailable):
+            return await _granted(backend, order)
+    return await _granted(backend, order)
+
+
+async def _granted(backend: Backend, order: Order) -> Lease:
+    try:
+        return await backend.grant(order)
+    except (BackendError, asyncio.CancelledError):
+        raise
+    except Exception as error:  # noqa: BLE001  a bug in an adapter is an unknown effect
+        raise BackendUnavailable(f"The adapter failed with {type(error).__name__}.") from None
+
+
+def _packed(handoff: Handoff) -> Secret:
+    return Secret(json.dumps([[label, secret.reveal()] for label, secret in handoff.fields]))

@@ -1,0 +1,207 @@
+"""Signed checkpoints: "the history had this size and this root", in the C2SP tlog-checkpoint form.
+
+A checkpoint is a signed note (c2sp.org/signed-note, c2sp.org/tlog-checkpoint): origin, size and base64 root
+on three lines, a blank line, then `— <name> <base64 of key id and signature>`. Rule: the key is never in the
+database, and the signer remembers, outside it too, the last tree it signed: it refuses to sign a tree that
+does not continue it.
+"""
+
+import base64
+import hashlib
+import os
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from bot.audit.tree import Frontier
+
+_ED25519 = b"\x01"
+
+
+class CheckpointError(ValueError):
+    """A note, key or tree that cannot be trusted; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What one note says, and the note itself."""
+
+    origin: str
+    size: int
+    root: bytes
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """A public key under a name: `<name>+<key id, hex>+<base64>` (the note format's verifier key)."""
+
+    name: str
+    key: bytes
+
+    @property
+    def key_id(self) -> bytes:
+        """The first 4 bytes of SHA-256(name, newline, algorithm, key), as the note format says."""
+        return hashlib.sha256(self.name.encode() + b"\n" + _ED25519 + self.key).digest()[:4]
+
+    def __str__(self) -> str:
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(_ED25519 + self.key).decode()}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Verifier":
+        """The key that `str()` wrote.
+
+        Raises:
+            CheckpointError: it is not one, or its parts do not belong together.
+        """
+        try:
+            name, key_id, data = text.strip().split("+", 2)
+            raw = base64.b64decode(data, validate=True)
+        except ValueError:
+            raise CheckpointError("This is not a verifier key of the form name+id+base64.") from None
+        found = cls(name, raw[1:])
+        if raw[:1] != _ED25519 or len(raw) != 33 or found.key_id.hex() != key_id:
+            raise CheckpointError("This verifier key is damaged: its id does not belong to its bytes.")
+        return found
+
+    def open(self, note: str) -> Checkpoint:
+        """The checkpoint in `note`, once a signature by this key holds.
+
+        Raises:
+            CheckpointError: malformed, of another origin, or not signed by this key.
+        """
+        text, _, signatures = note.rpartition("\n\n")
+        lines = text.split("\n")
+        if len(lines) < 3 or not re.fullmatch(r"0|[1-9][0-9]{0,18}", lines[1]):
+            raise CheckpointError("This is not a checkpoint: origin, size and root are not there.")
+        if lines[0] != self.name:
+            raise CheckpointError(f"This checkpoint is of {lines[0]!r}, not of {self.name!r}.")
+        try:
+            root = base64.b64decode(lines[2], validate=True)
+        except ValueError:
+            raise CheckpointError("The root of this checkpoint is not base64.") from None
+        if len(root) != 32:
+            raise CheckpointError("The root of this checkpoint is not a SHA-256 hash.")
+        for line in signatures.split("\n"):
+            match = re.fullmatch(r"— (\S+) (\S+)", line)
+            if match and match[1] == self.name and self._signed(text + "\n", match[2]):
+                return Checkpoint(lines[0], int(lines[1]), root, note)
+        raise CheckpointError(f"No signature of {self.name!r} on this checkpoint holds.")
+
+    def _signed(self, text: str, blob: str) -> bool:
+        try:
+            raw = base64.b64decode(blob, validate=True)
+            if raw[:4] != self.key_id:
+                return False
+            Ed25519PublicKey.from_public_bytes(self.key).verify(raw[4:], text.encode())
+        except (ValueError, InvalidSignature):
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Signer:
+    """The private half, and where it remembers the last tree it signed."""
+
+    name: str
+    seed: bytes
+    memory: Path
+
+    @classmethod
+    def generate(cls, name: str, file: Path) -> "Signer":
+        """A new key in a new file that only its owner can read.
+
+        Raises:
+            FileExistsError: there is a file already; a key is never overwritten.
+        """
+        seed = Ed25519PrivateKey.generate().private_bytes_raw()
+        signer = cls(name, seed, _memory_of(file))
+        secret = base64.b64encode(_ED25519 + seed).decode()
+        line = f"PRIVATE+KEY+{name}+{signer.verifier.key_id.hex()}+{secret}\n"
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+            out.write(line)
+        return signer
+
+    @classmethod
+    def load(cls, file: Path) -> "Signer":
+        """The key in `file`.
+
+        Raises:
+            CheckpointError: it is missing or not such a key. The text never holds any of it.
+        """
+        try:
+            _, _, name, _, secret = file.read_text().strip().split("+", 4)
+            raw = base64.b64decode(secret, validate=True)
+        except (OSError, ValueError):
+            raise CheckpointError(
+                f"{file} is not a signing key. Make one with: breakglass keygen --signing-key {file}"
+            ) from None
+        return cls(name, raw[1:], _memory_of(file))
+
+    @property
+    def verifier(self) -> Verifier:
+        """The public half."""
+        key = Ed25519PrivateKey.from_private_bytes(self.seed).public_key()
+        return Verifier(self.name, key.public_bytes_raw())
+
+    def last(self) -> Frontier:
+        """The tree that was last signed; empty when none was."""
+        return Frontier.from_bytes(self.memory.read_bytes()) if self.memory.exists() else Frontier()
+
+    async def sign(
+        self, size: int, root: bytes, leaves: Callable[[int, int], Awaitable[Sequence[bytes]]]
+    ) -> Checkpoint:
+        """Signs the tree of `size` and `root`, if it continues the last one signed.
+
+        Args:
+            size: how many events the database claims.
+            root: the root that it claims over them.
+            leaves: `leaves(first, last)` gives the leaf hashes of that range, computed from the stored bytes.
+
+        Raises:
+            CheckpointError: the tree is smaller than, or different from, the one signed before.
+        """
+        before = self.last()
+        if size < before.size:
+            raise CheckpointError(
+                f"The history has {size} events, but {before.size} were signed before: its tail is missing."
+            )
+        tree = before.extend(await leaves(before.size, size))
+        if tree.size != size or tree.root() != root:
+            raise CheckpointError(
+                f"The history no longer continues the {before.size} events that were signed before: "
+                "it was rewritten."
+            )
+        checkpoint = self.seal(size, root)
+        self._remember(tree)
+        return checkpoint
+
+    def seal(self, size: int, root: bytes) -> Checkpoint:
+        """The signed note for this size and root, without looking back."""
+        text = f"{self.name}\n{size}\n{base64.b64encode(root).decode()}\n"
+        signature = Ed25519PrivateKey.from_private_bytes(self.seed).sign(text.encode())
+        blob = base64.b64encode(self.verifier.key_id + signature).decode()
+        return Checkpoint(self.name, size, root, f"{text}\n— {self.name} {blob}\n")
+
+    def _remember(self, tree: Frontier) -> None:
+        # Written aside, flushed and renamed: a crash leaves the old memory or the new one, never half of one.
+        aside = self.memory.with_suffix(".new")
+        with aside.open("wb") as out:
+            out.write(tree.to_bytes())
+            out.flush()
+            os.fsync(out.fileno())
+        aside.replace(self.memory)
+
+
+def _memory_of(file: Path) -> Path:
+    return file.with_name(file.name + ".signed")
+
+
+def notes_in(text: str) -> list[str]:
+    """Every signed note found in `text`, for example in messages copied from a channel."""
+    note = r"[^\n`]+\n\d+\n[A-Za-z0-9+/=]{44}\n\n(?:— \S+ [A-Za-z0-9+/=]+\n?)+"
+    return [match[0] for match in re.finditer(note, text)]

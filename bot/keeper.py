@@ -1,0 +1,192 @@
+"""Ends what is due. The database is the schedule; APScheduler only wakes the keeper and remembers nothing.
+
+Rules:
+1. `sweep` asks the database what is due and acts on all of it, however late: a late job is never dropped.
+2. It sweeps at boot, before Slack connects, and treats every unanswered grant as a crash: revoked.
+3. Revoking is retried for ever; each attempt's moment is in the database, so a restart goes on where it was.
+4. `reconcile` compares what providers say with what we know, and ends what nothing explains.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from bot.access import Access, Provider
+from bot.core import events as e
+from bot.core.errors import BackendError, Stale
+from bot.core.model import HELD, PENDING, Lease, Mark, Request, State, Why
+from bot.store import Store
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT: Final = timedelta(seconds=5)
+"""A sweep at least this often, so that what another process wrote (the command line) is seen."""
+
+FRESH: Final = timedelta(seconds=20)
+"""A keeper that has not swept for this long is not ready."""
+
+LIVE_DEADLINE: Final = timedelta(seconds=30)
+
+
+class Keeper:
+    """Watches over every access until it has ended.
+
+    Args:
+        store: the schedule.
+        access: the acts.
+        providers: whose leases are compared with the store.
+        reconcile_every: how often.
+    """
+
+    def __init__(
+        self, store: Store, access: Access, providers: Mapping[str, Provider], reconcile_every: timedelta
+    ) -> None:
+        self._store = store
+        self._access = access
+        self._providers = providers
+        self._reconcile_every = reconcile_every
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._silent: set[str] = set()
+        self._orphans: set[Mark] = set()
+        self._swept_at: datetime | None = None
+
+    # --- waking -----------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Sweeps until cancelled."""
+        scheduler = AsyncIOScheduler(
+            timezone="UTC", job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
+        )
+        scheduler.add_job(self._wake.set, "interval", seconds=HEARTBEAT.total_seconds())
+        scheduler.add_job(self.reconcile, "interval", seconds=self._reconcile_every.total_seconds())
+        scheduler.start()
+        self._store.on_commit(self._wake.set)
+        try:
+            while True:
+                self._wake.clear()
+                await self._survive(self.sweep())
+                await self._survive(self._set_alarm(scheduler))
+                await self._wake.wait()
+        finally:
+            scheduler.shutdown(wait=False)
+
+    async def _set_alarm(self, scheduler: AsyncIOScheduler) -> None:
+        due = await self._store.next_due(self._store.now())
+        if due is not None:
+            scheduler.add_job(self._wake.set, "date", run_date=due, id="due", replace_existing=True)
+
+    async def _survive(self, work: Coroutine[Any, Any, object]) -> None:
+        """A database that fails for a moment must not end the keeper: the next wake tries again."""
+        try:
+            await work
+        except Exception:
+            log.exception("The keeper could not finish a round; it tries again.")
+
+    def is_fresh(self, now: datetime) -> bool:
+        """Whether it has swept lately."""
+        return self._swept_at is not None and now - self._swept_at < FRESH
+
+    def start(self, request: Request) -> None:
+        """Carries out a grant or a revoke beside the caller."""
+        act = self._access.give if request.state is State.GRANTING else self._access.take
+        self._spawn(act(request))
+
+    def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.create_task(self._survive(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def drain(self, within: timedelta) -> None:
+        """Lets what is under way finish; what does not finish is found again at the next boot."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=within.total_seconds())
+
+    # --- what is due ------------------------------------------------------------------------------------
+
+    async def boot(self) -> None:
+        """Before anything else: every unanswered grant is a crash, and everything overdue ends."""
+        for request in await self._store.granting():
+            await self._order_end(request, Why.UNANSWERED, "The server stopped while it was being granted.")
+        await self.sweep()
+
+    async def sweep(self) -> None:
+        """Acts on everything that is due now."""
+        now = self._store.now()
+        for request in await self._store.due(now):
+            with suppress(Stale):  # somebody was faster; what they recorded is what holds
+                await self._act(request)
+        self._swept_at = now
+
+    async def _act(self, request: Request) -> None:
+        match request.state:
+            case state if state in PENDING:
+                await self._store.record(request, e.RequestLapsed(because="Nobody decided in time."))
+            case State.GRANTING:
+                if not self._access.is_giving(request.id):
+                    await self._order_end(request, Why.UNANSWERED, "Nobody was left to carry it out.")
+            case State.ACTIVE:
+                await self._order_end(request, Why.EXPIRED)
+            case State.REVOKING:
+                self._spawn(self._access.take(request))
+            case State.AWAITING_REVIEW:
+                await self._store.record(request, e.ReviewOverdue())
+
+    async def _order_end(self, request: Request, why: Why, detail: str = "") -> None:
+        ordered = await self._store.record(request, e.RevokeOrdered(why=why, detail=detail))
+        self._spawn(self._access.take(ordered))
+
+    # --- what providers say -----------------------------------------------------------------------------
+
+    async def reconcile(self) -> None:
+        """Compares every provider with the store, all at once: a silent one holds up no other."""
+        async with asyncio.TaskGroup() as group:
+            for name in self._providers:
+                group.create_task(self._survive(self._reconcile(name)))
+
+    async def _reconcile(self, name: str) -> None:
+        expected = await self._store.active_at(name)
+        try:
+            async with asyncio.timeout(LIVE_DEADLINE.total_seconds()):
+                leases = await self._providers[name].backend.live()
+        except (BackendError, TimeoutError) as error:
+            if name not in self._silent:
+                self._silent.add(name)
+                await self._store.note(e.BackendSilent(backend=name, error=str(error) or "no answer in time"))
+            return
+        if name in self._silent:
+            self._silent.discard(name)
+            await self._store.note(e.BackendAnswers(backend=name))
+        await self._end_unexplained(name, leases)
+        found = {lease.mark: lease for lease in leases}
+        for request in expected:
+            with suppress(Stale):
+                await self._compare(request, found.get(request.mark))
+
+    async def _end_unexplained(self, name: str, leases: Sequence[Lease]) -> None:
+        known = await self._store.by_marks(name, [lease.mark for lease in leases])
+        for lease in leases:
+            held = known.get(lease.mark)
+            if held is not None and held.state in HELD:
+                continue
+            if lease.mark not in self._orphans:
+                self._orphans.add(lease.mark)
+                about = held.id if held else None
+                await self._store.note(e.OrphanFound(backend=name, mark=lease.mark, about=about))
+            if await self._access.take_orphan(name, lease.as_order()) is None:
+                self._orphans.discard(lease.mark)
+                await self._store.note(e.OrphanEnded(backend=name, mark=lease.mark))
+
+    async def _compare(self, request: Request, lease: Lease | None) -> None:
+        current = await self._store.get(request.id)
+        if current.version != request.version:
+            return  # it changed while the provider was asked; the next round looks again
+        if lease is None:
+            await self._order_end(current, Why.GONE, "The provider no longer has it, and we did not end it.")
+        elif lease.altered and lease.altered != current.altered:
+            await self._store.record(current, e.LeaseAltered(what=lease.altered))

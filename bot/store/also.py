@@ -1,0 +1,148 @@
+"""What else must happen in the very transaction that records a fact, or not at all.
+
+Each function returns a step for `Store.record(..., also=[...])`. A step that raises undoes everything.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.core.errors import BreakglassError, Refused
+from bot.core.model import PersonId, RequestId
+from bot.store import tables as t
+
+Step = Callable[[AsyncConnection, datetime], Awaitable[None]]
+
+
+class Duplicate(BreakglassError):
+    """This very interaction was acted on before; nothing was changed now."""
+
+
+def first_time(key: str) -> Step:
+    """Acts on the interaction `key` once, across deliveries and restarts; raises `Duplicate` afterwards."""
+
+    async def step(connection: AsyncConnection, at: datetime) -> None:
+        try:
+            await connection.execute(insert(t.seen).values(key=key, at=at))
+        except IntegrityError:
+            raise Duplicate(key) from None
+
+    return step
+
+
+def use_code(person: PersonId, time_step: int) -> Step:
+    """Uses up the TOTP time step by compare-and-set: of two at once one wins, the other is `Refused`."""
+
+    async def step(connection: AsyncConnection, _at: datetime) -> None:
+        row = t.factors.c
+        used = await connection.execute(
+            update(t.factors)
+            .where(row.person == person, row.last_step < time_step)
+            .values(last_step=time_step)
+        )
+        if used.rowcount != 1:
+            raise Refused(
+                "This code was used already. Wait for the next one (at most 30 s) and enter that.",
+                code="replayed",
+                field="code",
+            )
+        await connection.execute(delete(t.failures).where(t.failures.c.person == person))
+
+    return step
+
+
+def count_failure(person: PersonId) -> Step:
+    """Remembers a wrong code."""
+
+    async def step(connection: AsyncConnection, at: datetime) -> None:
+        await connection.execute(insert(t.failures).values(person=person, at=at))
+
+    return step
+
+
+def issue_token(person: PersonId, digest: bytes, expires_at: datetime) -> Step:
+    """Keeps the hash of an enrolment token; an earlier one of this person is void."""
+
+    async def step(connection: AsyncConnection, _at: datetime) -> None:
+        await connection.execute(delete(t.tokens).where(t.tokens.c.person == person))
+        await connection.execute(insert(t.tokens).values(person=person, digest=digest, expires_at=expires_at))
+
+    return step
+
+
+def take_token(person: PersonId, digest: bytes) -> Step:
+    """Uses the enrolment token up; raises `Refused` when it is not there any more."""
+
+    async def step(connection: AsyncConnection, at: datetime) -> None:
+        row = t.tokens.c
+        taken = await connection.execute(
+            delete(t.tokens).where(row.person == person, row.digest == digest, row.expires_at > at)
+        )
+        if taken.rowcount != 1:
+            raise Refused(
+                "This enrolment token is not valid for you: wrong, used or expired. "
+                "Ask the operator for a new one.",
+                code="bad_token",
+                field="token",
+            )
+
+    return step
+
+
+def enrol(person: PersonId, sealed: bytes, last_step: int) -> Step:
+    """Stores the person's second factor in place of any earlier one, with its first code already used."""
+
+    async def step(connection: AsyncConnection, at: datetime) -> None:
+        await connection.execute(delete(t.factors).where(t.factors.c.person == person))
+        await connection.execute(delete(t.failures).where(t.failures.c.person == person))
+        await connection.execute(
+            insert(t.factors).values(person=person, sealed=sealed, last_step=last_step, enrolled_at=at)
+        )
+
+    return step
+
+
+def keep_handoff(request: RequestId, sealed: bytes) -> Step:
+    """Keeps the encrypted one-time credential until it is shown or the access ends."""
+
+    async def step(connection: AsyncConnection, _at: datetime) -> None:
+        await connection.execute(insert(t.handoffs).values(request=request, sealed=sealed))
+
+    return step
+
+
+def drop_handoff(request: RequestId) -> Step:
+    """Forgets it."""
+
+    async def step(connection: AsyncConnection, _at: datetime) -> None:
+        await connection.execute(delete(t.handoffs).where(t.handoffs.c.request == request))
+
+    return step
+
+
+def advance(stream: str, position: int) -> Step:
+    """Moves a reader of the history to `position`."""
+
+    async def step(connection: AsyncConnection, _at: datetime) -> None:
+        moved = await connection.execute(
+            update(t.cursors).where(t.cursors.c.stream == stream).values(position=position)
+        )
+        if not moved.rowcount:
+            await connection.execute(insert(t.cursors).values(stream=stream, position=position))
+
+    return step
+
+
+def bind_team(team: str) -> Step:
+    """Binds the installation to one workspace, for good."""
+
+    async def step(connection: AsyncConnection, _at: datetime) -> None:
+        found = await connection.scalar(select(t.installation.c.team))
+        if found not in {"", team}:
+            raise Refused(f"This installation belongs to workspace {found}, not {team}.", code="other_team")
+        await connection.execute(update(t.installation).values(team=team))
+
+    return step

@@ -1,0 +1,307 @@
+"""The questions asked of the database. Rule: a question never waits for a writer and never writes."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields, is_dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from bot.audit import canonical
+from bot.audit.tree import Frontier, leaf_hash
+from bot.core.errors import BreakglassError
+from bot.core.model import HELD, TERMINAL, Mark, PersonId, Request, RequestId, State, Words
+from bot.store import tables as t
+
+Clock = Callable[[], datetime]
+"""Gives the time now, aware and in UTC."""
+
+T = TypeVar("T")
+
+
+class UnknownRequest(BreakglassError):
+    """There is no request with that id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A request whose access may exist at a provider, or did."""
+
+    id: RequestId
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCheckpoint:
+    """A signed checkpoint and its place in the order of signing, from 1."""
+
+    id: int
+    size: int
+    root: bytes
+    note: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of the history as stored."""
+
+    seq: int
+    body: bytes
+    leaf: bytes
+
+
+class Reader:
+    """What can be asked of the database of one installation.
+
+    Args:
+        engine: from `engine.open_engine`.
+        clock: what time it is.
+    """
+
+    def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
+        self.engine = engine
+        self._clock = clock
+
+    def now(self) -> datetime:
+        """The time by which things are due."""
+        return self._clock()
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+        async with self.engine.connect() as connection:
+            yield await connection.execution_options(reading=True)
+
+    # --- requests -----------------------------------------------------------------------------------------
+
+    async def get(self, id: RequestId) -> Request:
+        """The request with its words.
+
+        Raises:
+            UnknownRequest: there is none with this id.
+        """
+        async with self._reading() as connection:
+            return await self._get(connection, id)
+
+    async def _get(self, connection: AsyncConnection, id: RequestId) -> Request:
+        found = await self._requests(connection, select(t.requests).where(t.requests.c.id == id))
+        if not found:
+            raise UnknownRequest(f"There is no request {id}. `status` lists those that are open.")
+        return found[0]
+
+    async def due(self, now: datetime) -> list[Request]:
+        """Every request whose moment has come, most overdue first."""
+        return await self._find(
+            select(t.requests).where(t.requests.c.due_at <= now).order_by(t.requests.c.due_at).limit(1000)
+        )
+
+    async def next_due(self, after: datetime) -> datetime | None:
+        """The next moment later than `after` at which something comes due."""
+        query = select(func.min(t.requests.c.due_at)).where(t.requests.c.due_at > after)
+        async with self._reading() as connection:
+            return cast("datetime | None", await connection.scalar(query))
+
+    async def unfinished(self) -> list[Request]:
+        """Everything that is not over: pending, held, or waiting for its review; oldest first."""
+        rows = t.requests.c
+        return await self._find(
+            select(t.requests).where(rows.state.not_in(sorted(TERMINAL))).order_by(rows.opened_at)
+        )
+
+    async def held_by(self, person: PersonId | None = None) -> list[Request]:
+        """What `person`, or anybody, may hold at this moment."""
+        rows = t.requests.c
+        query = select(t.requests).where(rows.state.in_(sorted(HELD)))
+        if person is not None:
+            query = query.where(rows.requester == person)
+        return await self._find(query.order_by(rows.opened_at))
+
+    async def of_person(self, person: PersonId, limit: int = 10) -> list[Request]:
+        """What `person` asked for lately, newest first."""
+        rows = t.requests.c
+        return await self._find(
+            select(t.requests).where(rows.requester == person).order_by(rows.opened_at.desc()).limit(limit)
+        )
+
+    async def by_marks(self, backend: str, marks: Iterable[Mark]) -> dict[Mark, Held]:
+        """What we know of these marks at `backend`."""
+        rows = t.requests.c
+        async with self._reading() as connection:
+            found = await connection.execute(
+                select(rows.id, rows.state, rows.mark).where(
+                    rows.backend == backend, rows.mark.in_(list(marks))
+                )
+            )
+            return {Mark(row.mark): Held(RequestId(row.id), State(row.state)) for row in found}
+
+    async def active_at(self, backend: str) -> list[Request]:
+        """What should exist at `backend` now."""
+        rows = t.requests.c
+        return await self._find(select(t.requests).where(rows.backend == backend, rows.state == State.ACTIVE))
+
+    async def granting(self) -> list[Request]:
+        """Grants whose answer is not on record: at boot, each of them is a crash."""
+        return await self._find(select(t.requests).where(t.requests.c.state == State.GRANTING))
+
+    async def backends_in_use(self) -> set[str]:
+        """Names of the backends at which something may exist."""
+        rows = t.requests.c
+        async with self._reading() as connection:
+            found = await connection.scalars(
+                select(rows.backend).where(rows.state.in_(sorted(HELD))).distinct()
+            )
+            return set(found)
+
+    async def cards_behind(self, limit: int = 50) -> list[tuple[Request, str, str, int]]:
+        """Requests whose card is behind: (request, channel, ts, version shown); ts is "" before the first."""
+        rows, cards = t.requests.c, t.cards.c
+        query = (
+            select(t.requests, cards.channel, cards.ts, cards.version.label("shown"))
+            .outerjoin(t.cards, cards.request == rows.id)
+            .where((cards.request.is_(None)) | (cards.version < rows.version))
+            .order_by(rows.opened_at)
+            .limit(limit)
+        )
+        async with self._reading() as connection:
+            found = (await connection.execute(query)).all()
+            requests = await self._with_words(connection, [_request(row.body) for row in found])
+            return [
+                (request, row.channel or "", row.ts or "", row.shown or 0)
+                for request, row in zip(requests, found, strict=True)
+            ]
+
+    async def card_of(self, id: RequestId) -> tuple[str, str] | None:
+        """(channel, ts) of the request's card."""
+        cards = t.cards.c
+        async with self._reading() as connection:
+            row = (
+                await connection.execute(select(cards.channel, cards.ts).where(cards.request == id))
+            ).first()
+            return (row.channel, row.ts) if row else None
+
+    async def _find(self, query: Select[Any]) -> list[Request]:
+        async with self._reading() as connection:
+            return await self._requests(connection, query)
+
+    async def _requests(self, connection: AsyncConnection, query: Select[Any]) -> list[Request]:
+        found = [_request(row.body) for row in await connection.execute(query)]
+        return await self._with_words(connection, found)
+
+    async def _with_words(self, connection: AsyncConnection, found: list[T]) -> list[T]:
+        wanted = {words.commitment for item in found for words in canonical.words_in(item)}
+        if not wanted:
+            return found
+        rows = await connection.execute(select(t.words).where(t.words.c.commitment.in_(wanted)))
+        texts = {row.commitment: Words(row.commitment, row.text, row.salt) for row in rows}
+        return [_fill(item, texts) for item in found]
+
+    # --- the history ------------------------------------------------------------------------------------
+
+    async def head(self) -> Frontier:
+        """The tree as it stands."""
+        async with self._reading() as connection:
+            frontier = await connection.scalar(select(t.head.c.frontier))
+            return Frontier.from_bytes(frontier) if frontier else Frontier()
+
+    async def lines(self, first: int, last: int) -> list[Line]:
+        """Rows of the history with first <= seq < last, in order, as stored."""
+        rows = t.events.c
+        async with self._reading() as connection:
+            found = await connection.execute(
+                select(rows.seq, rows.body, rows.leaf)
+                .where(rows.seq >= first, rows.seq < last)
+                .order_by(rows.seq)
+            )
+            return [Line(row.seq, row.body, row.leaf) for row in found]
+
+    async def records(self, first: int, last: int) -> list[canonical.Record]:
+        """The same, decoded, with people's words."""
+        decoded = [canonical.read(line.body) for line in await self.lines(first, last)]
+        async with self._reading() as connection:
+            return await self._with_words(connection, decoded)
+
+    async def leaves(self, first: int, last: int) -> list[bytes]:
+        """Leaf hashes computed afresh from the stored bytes, for the signer."""
+        return [leaf_hash(line.body) for line in await self.lines(first, last)]
+
+    async def cursor(self, stream: str) -> int:
+        """How far the reader `stream` has come; 0 at first."""
+        async with self._reading() as connection:
+            found = await connection.scalar(select(t.cursors.c.position).where(t.cursors.c.stream == stream))
+            return found or 0
+
+    async def checkpoints(self, after: int = 0) -> list[StoredCheckpoint]:
+        """Signed checkpoints in order, those with id > `after`."""
+        rows = t.checkpoints.c
+        async with self._reading() as connection:
+            found = await connection.execute(select(t.checkpoints).where(rows.id > after).order_by(rows.id))
+            return [StoredCheckpoint(row.id, row.size, row.root, row.note, row.at) for row in found]
+
+    async def last_checkpoint(self) -> StoredCheckpoint | None:
+        """The one signed last."""
+        async with self._reading() as connection:
+            row = (
+                await connection.execute(select(t.checkpoints).order_by(t.checkpoints.c.id.desc()).limit(1))
+            ).first()
+            return StoredCheckpoint(row.id, row.size, row.root, row.note, row.at) if row else None
+
+    # --- second factors, handoffs, posts ----------------------------------------------------------------
+
+    async def factor(self, person: PersonId) -> tuple[bytes, int] | None:
+        """(encrypted secret, last used time step) of `person`."""
+        rows = t.factors.c
+        async with self._reading() as connection:
+            row = (
+                await connection.execute(select(rows.sealed, rows.last_step).where(rows.person == person))
+            ).first()
+            return (row.sealed, row.last_step) if row else None
+
+    async def enrolled(self) -> set[PersonId]:
+        """Everyone with a second factor."""
+        async with self._reading() as connection:
+            return {PersonId(person) for person in await connection.scalars(select(t.factors.c.person))}
+
+    async def failures(self, person: PersonId, within: timedelta) -> int:
+        """Wrong codes of `person` in the last `within`."""
+        rows = t.failures.c
+        query = select(func.count()).where(rows.person == person, rows.at > self.now() - within)
+        async with self._reading() as connection:
+            return await connection.scalar(query) or 0
+
+    async def token(self, person: PersonId) -> bytes | None:
+        """Hash of the enrolment token that is valid now."""
+        rows = t.tokens.c
+        query = select(rows.digest).where(rows.person == person, rows.expires_at > self.now())
+        async with self._reading() as connection:
+            return cast("bytes | None", await connection.scalar(query))
+
+    async def handoff(self, id: RequestId) -> bytes | None:
+        """The encrypted one-time credential, while it is there."""
+        async with self._reading() as connection:
+            found = await connection.scalar(select(t.handoffs.c.sealed).where(t.handoffs.c.request == id))
+            return cast("bytes | None", found)
+
+    async def team(self) -> str:
+        """The workspace this installation is bound to; empty before the first start."""
+        async with self._reading() as connection:
+            return await connection.scalar(select(t.installation.c.team)) or ""
+
+
+def _request(body: str) -> Request:
+    return canonical.decode(Request, json.loads(body))
+
+
+def _fill(value: T, texts: dict[str, Words]) -> T:
+    """`value` with the texts of its `Words`, where they are still there."""
+    if isinstance(value, Words):
+        return cast("T", texts.get(value.commitment, value))
+    if isinstance(value, tuple):
+        return cast("T", tuple(_fill(item, texts) for item in value))
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    old = {f.name: getattr(value, f.name) for f in fields(value)}
+    new = {name: _fill(item, texts) for name, item in old.items()}
+    return value if all(new[name] is old[name] for name in old) else replace(value, **new)

@@ -1,0 +1,200 @@
+"""The one door to the history.
+
+`open`, `record` and `note` are the only ways anything is written about a request: they apply the events,
+compare-and-set the version, append the events to the tree and run the steps that belong with them, in one
+transaction. Everything outside happens afterwards and may be repeated.
+
+The history itself is the queue of what must still be told: each reader (audit channel, direct messages)
+keeps a cursor into it, so nothing can be recorded and then forgotten to be sent.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from bot.audit import canonical
+from bot.audit.checkpoint import Checkpoint
+from bot.audit.tree import Frontier, leaf_hash
+from bot.core import events as e
+from bot.core import machine
+from bot.core.errors import BreakglassError, Stale
+from bot.core.model import Request, State, Words
+from bot.store import tables as t
+from bot.store.also import Step
+from bot.store.reader import Clock, Reader
+
+_Change = tuple[e.Event, Request | None, Request | None]
+
+
+class Raced(Stale):
+    """The request changed between the look and the record. Looking again tells what is true now."""
+
+
+class Store(Reader):
+    """The database of one installation, with the right to write.
+
+    Args:
+        engine: from `engine.open_engine`, already migrated.
+        clock: what time it is.
+        policy: SHA-256 of the configuration in force; stands in every event.
+    """
+
+    def __init__(self, engine: AsyncEngine, clock: Clock, policy: str = "") -> None:
+        super().__init__(engine, clock)
+        self._policy = policy
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_commit(self, wake: Callable[[], None]) -> None:
+        """Calls `wake()` after every commit, so that readers need not poll."""
+        self._listeners.append(wake)
+
+    async def begin_history(self, installation: str, origin: str) -> None:
+        """Makes the first entry of a new database; does nothing to one that has it.
+
+        Raises:
+            BreakglassError: the database belongs to another installation.
+        """
+        async with self._writing() as connection:
+            row = (await connection.execute(select(t.installation.c.name))).first()
+            if row is None:
+                await connection.execute(
+                    insert(t.installation).values(id=1, name=installation, origin=origin)
+                )
+                await connection.execute(insert(t.head).values(id=1, frontier=Frontier().to_bytes()))
+                event = e.InstallationCreated(installation=installation, origin=origin)
+                await self._append(connection, [(event, None, None)], self.now())
+            elif row.name != installation:
+                raise BreakglassError(
+                    f"This database is the history of installation {row.name!r}, not of {installation!r}."
+                )
+
+    async def open(self, event: e.RequestOpened, *more: e.Event, also: Iterable[Step] = ()) -> Request:
+        """Begins a request and applies `more` to it."""
+        async with self._writing() as connection:
+            at = self.now()
+            request = machine.open_request(event, at)
+            lines: list[_Change] = [(event, None, request)]
+            for following in more:
+                lines.append((following, request, machine.apply(request, following, at)))
+                request = lines[-1][2] or request
+            await self._append(connection, lines, at)
+            await connection.execute(
+                insert(t.requests).values(id=request.id, mark=request.mark, opened_at=at, **_row(request))
+            )
+            await self._steps(connection, also, at)
+        return request
+
+    async def record(self, request: Request, *events: e.Event, also: Iterable[Step] = ()) -> Request:
+        """Applies `events` to `request`, which must not have changed meanwhile.
+
+        Raises:
+            Stale: an event cannot follow this state. Nothing was changed.
+            Raced: somebody was faster. Nothing was changed; look again.
+            Duplicate, Refused: from a step. Nothing was changed.
+        """
+        async with self._writing() as connection:
+            at = self.now()
+            lines: list[_Change] = []
+            after = request
+            for event in events:
+                lines.append((event, after, machine.apply(after, event, at)))
+                after = lines[-1][2] or after
+            changed = await connection.execute(
+                update(t.requests)
+                .where(t.requests.c.id == request.id, t.requests.c.version == request.version)
+                .values(**_row(after))
+            )
+            if changed.rowcount != 1:
+                current = await self._get(connection, request.id)
+                raise Raced(f"{request.id} {machine.SAYS[current.state]}")
+            if after.state is State.REVOKING:
+                await connection.execute(delete(t.handoffs).where(t.handoffs.c.request == request.id))
+            await self._append(connection, lines, at)
+            await self._steps(connection, also, at)
+        return after
+
+    async def note(self, *events: e.Event, also: Iterable[Step] = ()) -> None:
+        """Records facts that change no request."""
+        async with self._writing() as connection:
+            at = self.now()
+            await self._append(connection, [(event, None, None) for event in events], at)
+            await self._steps(connection, also, at)
+
+    async def do(self, *steps: Step) -> None:
+        """Runs steps that are no facts of the history (cursors, housekeeping)."""
+        async with self._writing(quiet=True) as connection:
+            await self._steps(connection, steps, self.now())
+
+    async def keep_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Stores a signed checkpoint."""
+
+        async def step(connection: AsyncConnection, at: datetime) -> None:
+            await connection.execute(
+                insert(t.checkpoints).values(
+                    size=checkpoint.size, root=checkpoint.root, note=checkpoint.note, at=at
+                )
+            )
+
+        async with self._writing() as connection:
+            await step(connection, self.now())
+
+    async def _append(self, connection: AsyncConnection, changes: Sequence["_Change"], at: datetime) -> None:
+        if not changes:
+            return
+        frontier = await connection.scalar(select(t.head.c.frontier).with_for_update())
+        assert frontier is not None, "begin_history() comes first"
+        tree = Frontier.from_bytes(frontier)
+        rows = []
+        said: dict[str, Words] = {}
+        for event, before, after in changes:
+            body = canonical.event_bytes(
+                event, seq=tree.size, at=at, before=before, after=after, policy=self._policy
+            )
+            leaf = leaf_hash(body)
+            about = after.id if after else getattr(event, "about", None)
+            rows.append(
+                {
+                    "seq": tree.size,
+                    "at": at,
+                    "type": e.type_of(event),
+                    "request": about,
+                    "body": body,
+                    "leaf": leaf,
+                }
+            )
+            said |= {words.commitment: words for words in canonical.words_in(event)}
+            tree = tree.append(leaf)
+        await connection.execute(insert(t.events), rows)
+        if said:
+            await connection.execute(
+                insert(t.words),
+                [{"commitment": w.commitment, "salt": w.salt, "text": w.text} for w in said.values()],
+            )
+        await connection.execute(update(t.head).values(frontier=tree.to_bytes()))
+
+    async def _steps(self, connection: AsyncConnection, steps: Iterable[Step], at: datetime) -> None:
+        for step in steps:
+            await step(connection, at)
+
+    @asynccontextmanager
+    async def _writing(self, *, quiet: bool = False) -> AsyncIterator[AsyncConnection]:
+        async with self.engine.begin() as connection:
+            yield connection
+        if not quiet:
+            for wake in self._listeners:
+                wake()
+
+
+def _row(request: Request) -> dict[str, Any]:
+    return {
+        "version": request.version,
+        "state": request.state,
+        "requester": request.requester,
+        "backend": request.terms.backend,
+        "due_at": machine.due_at(request),
+        "body": canonical.dumps(canonical.encode(request)).decode(),
+    }
