@@ -1,0 +1,228 @@
+"""The Web API over HTTP: parse, let faults happen, authenticate, limit, check, run, answer.
+
+Slack answers 200 to everything but rate limits and its own failures; the outcome is in `ok`.
+"""
+
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from bot.sandbox.apps import App, Token
+from bot.sandbox.clock import Clock
+from bot.sandbox.errors import SlackError
+from bot.sandbox.faults import Fault, Faults
+from bot.sandbox.kit.schema import Json
+from bot.sandbox.methods import JSON_ARGUMENTS, METHODS, Call, Method
+from bot.sandbox.modals import Modals
+from bot.sandbox.rates import Rates
+from bot.sandbox.wire import Exchange, Listener, WireLog
+from bot.sandbox.workspace import Workspace
+
+HTML = "<!DOCTYPE html><html><body>Something went wrong. We are looking into it.</body></html>"
+NOBODY = Token("user", "", None)
+
+
+@dataclass
+class Api:
+    """The handler of /api/{method}; everything it needs is passed in."""
+
+    workspace: Workspace
+    modals: Modals
+    clock: Clock
+    faults: Faults
+    rates: Rates
+    log: WireLog
+    new_socket_url: Callable[[App], str]
+    base_url: str = ""
+    listeners: list[Listener] = field(default_factory=list)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """One call, from bytes to bytes."""
+        name = request.match_info["method"]
+        args, warnings, malformed = await _parsed(request)
+        token = _bearer(request) or str(args.pop("token", ""))
+        known = self.workspace.tokens.get(token)
+        exchange = Exchange("to_slack", name, args, self.clock.now(), known.app_id if known else None)
+        self.log.append(exchange)
+        try:
+            return await self._answered(request, exchange, token, warnings, malformed)
+        finally:
+            self._tell(exchange)
+
+    async def _answered(
+        self, request: web.Request, exchange: Exchange, token: str, warnings: list[str], malformed: str | None
+    ) -> web.StreamResponse:
+        fault = self.faults.take(exchange.method)
+        await self._wait(fault)
+        if fault is not None and (early := self._failed(request, fault, exchange)) is not None:
+            return early
+        status, answer, headers = self._outcome(exchange, token, warnings, malformed)
+        exchange.answer, exchange.status = answer, status
+        if fault is not None and fault.kind == "cut_after_store":
+            exchange.answer = None
+            return _cut(request)
+        headers["x-slack-req-id"] = secrets.token_hex(16)
+        return web.json_response(answer, status=status, headers=headers)
+
+    async def _wait(self, fault: Fault | None) -> None:
+        pause = self.faults.latency + (fault.delay if fault is not None else 0)
+        if pause:
+            await self.clock.sleep(pause)
+
+    def _failed(self, request: web.Request, fault: Fault, exchange: Exchange) -> web.StreamResponse | None:
+        if fault.kind == "cut_before":
+            return _cut(request)
+        body: Json = {"ok": False, "error": fault.error}
+        headers: dict[str, str] = {}
+        if fault.kind == "ratelimited":
+            body, headers, exchange.status = (
+                {"ok": False, "error": "ratelimited"},
+                _retry(fault.retry_after),
+                429,
+            )
+        elif fault.kind in ("500", "503"):
+            code = "fatal_error" if fault.kind == "500" else "service_unavailable"
+            body, exchange.status = {"ok": False, "error": code}, int(fault.kind)
+        elif fault.kind == "html":
+            exchange.status = 503
+            return web.Response(text=HTML, status=503, content_type="text/html")
+        elif fault.kind == "error":
+            exchange.status = 200
+        else:
+            return None
+        exchange.answer = body
+        return web.json_response(body, status=exchange.status, headers=headers)
+
+    def _outcome(
+        self, exchange: Exchange, secret: str, warnings: list[str], malformed: str | None
+    ) -> tuple[int, Json, dict[str, str]]:
+        try:
+            if malformed:
+                raise SlackError(malformed)
+            method = METHODS.get(exchange.method)
+            if method is None:
+                raise SlackError("unknown_method", req_method=exchange.method)
+            token = self._token(secret, method)
+            app = self.workspace.apps.get(token.app_id or "")
+            scopes = {"x-oauth-scopes": ",".join(sorted(app.scopes))} if app and token.kind == "bot" else {}
+            if (wait := self._limit(method, token, exchange.args)) is not None:
+                return 429, {"ok": False, "error": "ratelimited"}, _retry(wait)
+            call = Call(
+                args=exchange.args,
+                token=token,
+                app=app,
+                workspace=self.workspace,
+                modals=self.modals,
+                base_url=self.base_url,
+                new_socket_url=self.new_socket_url,
+            )
+            body = _run(method, call)
+            warnings += [f"unknown_argument:{name}" for name in sorted(set(exchange.args) - method.args)]
+            return 200, _warned({"ok": True, **body}, warnings), scopes
+        except SlackError as error:
+            answer: Json = {"ok": False, "error": error.code, **error.extra}
+            if error.messages:
+                answer["response_metadata"] = {"messages": list(error.messages)}
+            return 200, _warned(answer, warnings), {}
+
+    def _token(self, secret: str, method: Method) -> Token:
+        if not secret:
+            if "none" in method.tokens:
+                return NOBODY
+            raise SlackError("not_authed")
+        token = self.workspace.tokens.get(secret)
+        if token is None:
+            raise SlackError("invalid_auth")
+        if token.state == "revoked":
+            raise SlackError("token_revoked")
+        user = self.workspace.users.get(token.user_id)
+        if user is not None and user.deleted:
+            raise SlackError("account_inactive")
+        if token.kind not in method.tokens:
+            raise SlackError("not_allowed_token_type")
+        return token
+
+    def _limit(self, method: Method, token: Token, args: Json) -> int | None:
+        caller, now = token.app_id or token.user_id, self.clock.now()
+        if method.name == "chat.postMessage":
+            return self.rates.wait_to_post(caller, str(args.get("channel")), now)
+        return self.rates.wait(caller, method.name, method.tier, now) if method.tier else None
+
+    def _tell(self, exchange: Exchange) -> None:
+        for listener in self.listeners:
+            listener(exchange)
+        self.workspace.pulse.beat()
+
+
+def _run(method: Method, call: Call) -> Json:
+    if method.scope:
+        call.need(method.scope)
+    missing = [name for name in method.required if call.args.get(name) in (None, "")]
+    if missing:
+        messages = [f"[ERROR] missing required field: {name} [json-pointer:/{name}]" for name in missing]
+        raise SlackError("invalid_arguments", messages)
+    return method.run(call)
+
+
+def _warned(answer: Json, warnings: list[str]) -> Json:
+    if not warnings:
+        return answer
+    metadata = {**answer.get("response_metadata", {}), "warnings": warnings}
+    return {**answer, "warning": ",".join(warnings), "response_metadata": metadata}
+
+
+def _retry(seconds: int) -> dict[str, str]:
+    return {"Retry-After": str(seconds)}
+
+
+def _bearer(request: web.Request) -> str:
+    kind, _, secret = request.headers.get("Authorization", "").partition(" ")
+    return secret.strip() if kind == "Bearer" else ""
+
+
+def _cut(request: web.Request) -> web.StreamResponse:
+    """End the connection without a word; the response below never reaches anybody."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=500)
+
+
+async def _parsed(request: web.Request) -> tuple[Json, list[str], str | None]:
+    """Arguments of all three encodings, warnings about the encoding, and what made it unreadable."""
+    args: Json = dict(request.query)
+    if request.method == "GET":
+        return _decoded(args), [], None
+    warnings: list[str] = []
+    charset = "charset" in request.headers.get("Content-Type", "")
+    if request.content_type == "application/json":
+        try:
+            body = json.loads(await request.read() or b"{}")
+        except ValueError:
+            return args, [], "invalid_json"
+        if not isinstance(body, dict):
+            return args, [], "json_not_object"
+        if not charset:
+            warnings.append("missing_charset")
+        return {**args, **body}, warnings, None
+    if request.content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        if charset:
+            warnings.append("superfluous_charset")
+        form = await request.post()
+        args |= {name: value for name, value in form.items() if isinstance(value, str)}
+        return _decoded(args), warnings, None
+    if await request.read():
+        return args, [], "invalid_post_type"
+    return _decoded(args), warnings, None
+
+
+def _decoded(args: Json) -> Json:
+    for name in JSON_ARGUMENTS:
+        if isinstance(args.get(name), str):
+            try:
+                args[name] = json.loads(args[name])
+            except ValueError:
+                continue  # the method says in its own words that this is no JSON
+    return args

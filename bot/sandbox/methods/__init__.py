@@ -1,0 +1,19 @@
+"""The Web API: families of methods, one table.
+
+Scopes, tiers and arguments are from docs.slack.dev/reference/methods.
+"""
+
+from bot.sandbox.methods import chat, conversations, extras, people, views
+from bot.sandbox.methods.call import JSON_ARGUMENTS, METHODS, Call, Method
+
+__all__ = [
+    "JSON_ARGUMENTS",
+    "METHODS",
+    "Call",
+    "Method",
+    "chat",
+    "conversations",
+    "extras",
+    "people",
+    "views",
+]
