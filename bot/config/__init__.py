@@ -1,0 +1,34 @@
+"""Configuration: one reviewed TOML file, and the environment for secrets, become frozen values.
+
+`load` is the door. Rule: nothing is guessed and nothing is ignored; whatever is wrong is said at once, each
+as `key.path: What is wrong. How to mend it.`
+"""
+
+from bot.config.duration import parse_duration, write_duration
+from bot.config.environment import MIGRATE, SERVE, VERIFY, Environment, Need, config_path
+from bot.config.errors import ConfigError
+from bot.config.file import Backend, Channels, File, History, Http, Keeper, Role, Slack
+from bot.config.loading import CheckBackend, Config, load
+
+__all__ = [
+    "MIGRATE",
+    "SERVE",
+    "VERIFY",
+    "Backend",
+    "Channels",
+    "CheckBackend",
+    "Config",
+    "ConfigError",
+    "Environment",
+    "File",
+    "History",
+    "Http",
+    "Keeper",
+    "Need",
+    "Role",
+    "Slack",
+    "config_path",
+    "load",
+    "parse_duration",
+    "write_duration",
+]
