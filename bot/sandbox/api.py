@@ -3,7 +3,6 @@
 Slack answers 200 to everything but rate limits and its own failures; the outcome is in `ok`.
 """
 
-import json
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,11 +10,12 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from bot.sandbox.apps import App, Token
+from bot.sandbox.arguments import Arguments, read_arguments
 from bot.sandbox.clock import Clock
 from bot.sandbox.errors import SlackError
 from bot.sandbox.faults import Fault, Faults
 from bot.sandbox.kit.schema import Json
-from bot.sandbox.methods import JSON_ARGUMENTS, METHODS, Call, Method
+from bot.sandbox.methods import METHODS, Call, Method
 from bot.sandbox.modals import Modals
 from bot.sandbox.rates import Rates
 from bot.sandbox.wire import Exchange, Listener, WireLog
@@ -42,24 +42,24 @@ class Api:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One call, from bytes to bytes."""
         name = request.match_info["method"]
-        args, warnings, malformed = await _parsed(request)
-        token = _bearer(request) or str(args.pop("token", ""))
-        known = self.workspace.tokens.get(token)
-        exchange = Exchange("to_slack", name, args, self.clock.now(), known.app_id if known else None)
+        given = await read_arguments(request)
+        secret = _bearer(request) or str(given.values.pop("token", ""))
+        token = self.workspace.tokens.get(secret)
+        exchange = Exchange("to_slack", name, given.values, self.clock.now(), token.app_id if token else None)
         self.log.append(exchange)
         try:
-            return await self._answered(request, exchange, token, warnings, malformed)
+            return await self._answered(request, exchange, secret, given)
         finally:
             self._tell(exchange)
 
     async def _answered(
-        self, request: web.Request, exchange: Exchange, token: str, warnings: list[str], malformed: str | None
+        self, request: web.Request, exchange: Exchange, secret: str, given: Arguments
     ) -> web.StreamResponse:
         fault = self.faults.take(exchange.method)
         await self._wait(fault)
         if fault is not None and (early := self._failed(request, fault, exchange)) is not None:
             return early
-        status, answer, headers = self._outcome(exchange, token, warnings, malformed)
+        status, answer, headers = self._outcome(exchange.method, secret, given)
         exchange.answer, exchange.status = answer, status
         if fault is not None and fault.kind == "cut_after_store":
             exchange.answer = None
@@ -96,22 +96,15 @@ class Api:
         exchange.answer = body
         return web.json_response(body, status=exchange.status, headers=headers)
 
-    def _outcome(
-        self, exchange: Exchange, secret: str, warnings: list[str], malformed: str | None
-    ) -> tuple[int, Json, dict[str, str]]:
+    def _outcome(self, name: str, secret: str, given: Arguments) -> tuple[int, Json, dict[str, str]]:
+        warnings = list(given.warnings)
         try:
-            if malformed:
-                raise SlackError(malformed)
-            method = METHODS.get(exchange.method)
-            if method is None:
-                raise SlackError("unknown_method", req_method=exchange.method)
-            token = self._token(secret, method)
+            method, token = self._admitted(name, secret, given)
             app = self.workspace.apps.get(token.app_id or "")
-            scopes = {"x-oauth-scopes": ",".join(sorted(app.scopes))} if app and token.kind == "bot" else {}
-            if (wait := self._limit(method, token, exchange.args)) is not None:
+            if (wait := self._limit(method, token, given.values)) is not None:
                 return 429, {"ok": False, "error": "ratelimited"}, _retry(wait)
             call = Call(
-                args=exchange.args,
+                args=given.values,
                 token=token,
                 app=app,
                 workspace=self.workspace,
@@ -120,13 +113,24 @@ class Api:
                 new_socket_url=self.new_socket_url,
             )
             body = _run(method, call)
-            warnings += [f"unknown_argument:{name}" for name in sorted(set(exchange.args) - method.args)]
-            return 200, _warned({"ok": True, **body}, warnings), scopes
         except SlackError as error:
             answer: Json = {"ok": False, "error": error.code, **error.extra}
             if error.messages:
                 answer["response_metadata"] = {"messages": list(error.messages)}
             return 200, _warned(answer, warnings), {}
+        warnings += [f"unknown_argument:{extra}" for extra in sorted(set(given.values) - method.args)]
+        held = app.scopes if app is not None and token.kind == "bot" else ()
+        scopes = {"x-oauth-scopes": ",".join(sorted(held))} if held else {}
+        return 200, _warned({"ok": True, **body}, warnings), scopes
+
+    def _admitted(self, name: str, secret: str, given: Arguments) -> tuple[Method, Token]:
+        """The method and who calls it, when it is readable, exists, and they may call it at all."""
+        if given.error is not None:
+            raise SlackError(given.error)
+        method = METHODS.get(name)
+        if method is None:
+            raise SlackError("unknown_method", req_method=name)
+        return method, self._token(secret, method)
 
     def _token(self, secret: str, method: Method) -> Token:
         if not secret:
@@ -188,41 +192,3 @@ def _cut(request: web.Request) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=500)
-
-
-async def _parsed(request: web.Request) -> tuple[Json, list[str], str | None]:
-    """Arguments of all three encodings, warnings about the encoding, and what made it unreadable."""
-    args: Json = dict(request.query)
-    if request.method == "GET":
-        return _decoded(args), [], None
-    warnings: list[str] = []
-    charset = "charset" in request.headers.get("Content-Type", "")
-    if request.content_type == "application/json":
-        try:
-            body = json.loads(await request.read() or b"{}")
-        except ValueError:
-            return args, [], "invalid_json"
-        if not isinstance(body, dict):
-            return args, [], "json_not_object"
-        if not charset:
-            warnings.append("missing_charset")
-        return {**args, **body}, warnings, None
-    if request.content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        if charset:
-            warnings.append("superfluous_charset")
-        form = await request.post()
-        args |= {name: value for name, value in form.items() if isinstance(value, str)}
-        return _decoded(args), warnings, None
-    if await request.read():
-        return args, [], "invalid_post_type"
-    return _decoded(args), warnings, None
-
-
-def _decoded(args: Json) -> Json:
-    for name in JSON_ARGUMENTS:
-        if isinstance(args.get(name), str):
-            try:
-                args[name] = json.loads(args[name])
-            except ValueError:
-                continue  # the method says in its own words that this is no JSON
-    return args

@@ -81,7 +81,7 @@ class VirtualClock:
 
 
 async def within(clock: Clock, seconds: float, work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, or TimeoutError (and `work` cancelled) once `seconds` of the clock have passed."""
+    """The result of `work`; TimeoutError, and `work` cancelled, once `seconds` have passed."""
     working = asyncio.ensure_future(work)
     alarm = asyncio.ensure_future(clock.sleep(seconds))
     try:

@@ -133,8 +133,7 @@ class Delivery:
                 raise NoAnswerError("app_missing_action_url", "the manifest names no address")
             return await self._by_http(app, url, kind, payload, {})
         except DeliveryError as error:
-            shown = {"http_timeout": "operation_timeout", "http_error": "http_service_error"}
-            raise NoAnswerError(shown.get(error.reason, "dispatch_failed"), error.reason) from error
+            raise NoAnswerError(_shown(error), error.reason) from error
 
     # --- the two ways
 
@@ -166,11 +165,20 @@ class Delivery:
         if url is None:
             raise DeliveryError("unknown_error", final=True)
         try:
-            return await within(self.clock, ACK, self.http.post(app, url, kind, payload, headers, exchange))
+            return await within(self.clock, ACK, self.http.post(app, url, headers, exchange))
         except TimeoutError as error:
             raise DeliveryError("http_timeout") from error
         finally:
             self.workspace.pulse.beat()
+
+
+def _shown(error: DeliveryError) -> str:
+    """What a person reads when their command or click came to nothing."""
+    if error.reason == "http_timeout":
+        return "operation_timeout"
+    if error.reason == "http_error":
+        return "http_client_error" if error.status < 500 else "http_service_error"
+    return "dispatch_failed"
 
 
 def hears(app: App, event: Json, channel: Channel | None) -> bool:

@@ -34,6 +34,7 @@ class Modals:
     """All views of a workspace, by id; stacks by person, newest last."""
 
     def __init__(self, workspace: Workspace) -> None:
+        self.expiry_as_arguments = False  # real Slack says it either way (bolt-python #434)
         self.views: dict[str, View] = {}
         self.stacks: dict[str, list[str]] = {}
         self.homes: dict[tuple[str, str], str] = {}
@@ -60,6 +61,9 @@ class Modals:
         if trigger_id in self._exchanged:
             raise SlackError("exchanged_trigger_id")
         if self._workspace.clock.now() - trigger.born > TRIGGER_LIFE:
+            if self.expiry_as_arguments:
+                words = "[ERROR] `trigger_id` expired [json-pointer:/trigger_id]"
+                raise SlackError("invalid_arguments", [words])
             raise SlackError("expired_trigger_id")
         self._exchanged.add(trigger_id)
         return trigger

@@ -18,9 +18,10 @@ class Pulse:
         self._next.set()
         self._next = asyncio.Event()
 
-    async def wait_for(self, predicate: Callable[[], T], *, timeout: float) -> T:  # noqa: ASYNC109 - the deadline of a test, in real time
+    async def wait_for(self, predicate: Callable[[], T | None], *, timeout: float) -> T:  # noqa: ASYNC109 - the deadline of a test, in real time
         """The first true value of `predicate`; TimeoutError after `timeout` real seconds."""
         async with asyncio.timeout(timeout):
-            while not (value := predicate()):
+            while True:
+                if value := predicate():
+                    return value
                 await self._next.wait()
-        return value

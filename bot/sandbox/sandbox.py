@@ -115,7 +115,7 @@ class Sandbox:
         """Call this after each Web API call, with its entry of the wire log."""
         self._api.listeners.append(listener)
 
-    async def wait_for(self, predicate: Callable[[], T], timeout: float = 5.0) -> T:  # noqa: ASYNC109 - a test's deadline, in real time
+    async def wait_for(self, predicate: Callable[[], T | None], timeout: float = 5.0) -> T:  # noqa: ASYNC109 - a test's deadline, in real time
         """The first true value of `predicate`, looked at again after every change; no polling."""
         return await self._pulse.wait_for(predicate, timeout=timeout)
 
@@ -146,20 +146,31 @@ class Sandbox:
         email: str | None = None,
         tz: str = "Etc/UTC",
         id: str | None = None,
-        **facts: bool,
+        is_admin: bool = False,
+        is_owner: bool = False,
+        is_bot: bool = False,
+        is_restricted: bool = False,
+        is_ultra_restricted: bool = False,
+        is_stranger: bool = False,
     ) -> User:
-        """Somebody joins; `facts` are is_admin, is_owner, is_bot, is_restricted, is_stranger, ..."""
+        """Somebody joins. A guest is restricted, a stranger comes from another workspace (Slack Connect)."""
         offset = datetime.fromtimestamp(self.clock.now(), ZoneInfo(tz)).utcoffset()
         user = User(
             id=id or self.workspace.new_id("U"),
-            team_id="T0OTHER001" if facts.get("is_stranger") else self.workspace.team.id,
+            team_id="T0OTHER001" if is_stranger else self.workspace.team.id,
             handle=handle,
             name=name or handle.title(),
             email=email,
             tz=tz,
             tz_offset=int(offset.total_seconds()) if offset else 0,
+            is_admin=is_admin,
+            is_owner=is_owner,
+            is_bot=is_bot,
+            is_restricted=is_restricted,
+            is_ultra_restricted=is_ultra_restricted,
+            is_stranger=is_stranger,
         )
-        return self.workspace.add_user(replace(user, **facts))
+        return self.workspace.add_user(user)
 
     def change_user(self, user_id: str, **changes: object) -> User:
         """Change facts about somebody (`is_restricted=True`, `name=...`); apps hear user_change."""

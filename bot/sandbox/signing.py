@@ -22,12 +22,13 @@ Reason: TypeAlias = Literal[
 
 
 class DeliveryError(Exception):
-    """A delivery that failed; `final` when the app asked for no retry."""
+    """A delivery that failed; `final` when the app asked for no retry, `status` when it answered at all."""
 
-    def __init__(self, reason: Reason, *, final: bool = False) -> None:
+    def __init__(self, reason: Reason, *, final: bool = False, status: int = 0) -> None:
         super().__init__(reason)
         self.reason: Reason = reason
         self.final = final
+        self.status = status
 
 
 @dataclass
@@ -37,11 +38,9 @@ class SignedHttp:
     session: aiohttp.ClientSession
     faults: Faults
 
-    async def post(
-        self, app: App, url: str, kind: str, payload: Json, headers: dict[str, str], log: Exchange
-    ) -> Json:
-        """Deliver a payload; the answer as a dictionary, or DeliveryError."""
-        body, content_type = encoded(kind, payload)
+    async def post(self, app: App, url: str, headers: dict[str, str], log: Exchange) -> Json:
+        """Deliver the payload that `log` holds; the answer as a dictionary, or DeliveryError."""
+        body, content_type = encoded(log.method, log.args)
         stamp = str(int(time.time() + self.faults.skew))
         signed = {
             **headers,
@@ -64,7 +63,8 @@ class SignedHttp:
                 log.status = answer.status
                 text = await answer.text()
                 if not 200 <= answer.status < 300:
-                    raise DeliveryError("http_error", final=answer.headers.get("x-slack-no-retry") == "1")
+                    final = answer.headers.get("x-slack-no-retry") == "1"
+                    raise DeliveryError("http_error", final=final, status=answer.status)
                 log.answer = _read(text, answer.content_type)
                 return log.answer
         except aiohttp.TooManyRedirects as error:

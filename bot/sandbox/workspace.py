@@ -262,7 +262,7 @@ class Workspace:
         return new
 
     def delete(self, message: Message) -> None:
-        """Remove a message; the parent of a thread leaves a tombstone."""
+        """Remove a message; a parent leaves a tombstone (a message_changed) as long as its replies last."""
         if self.replies(message):
             stone = Message(
                 channel=message.channel,
@@ -276,6 +276,9 @@ class Workspace:
             self._changed(message, stone)
             return
         self._erase(message)
+        stone_left = self.find(message.channel, message.thread_ts) if message.thread_ts else None
+        if stone_left is not None and stone_left.subtype == "tombstone" and not self.replies(stone_left):
+            self.delete(stone_left)
         self._message_event(
             {
                 "type": "message",

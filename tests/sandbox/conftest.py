@@ -9,6 +9,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.sandbox import App, Sandbox, VirtualClock
 from tests.sandbox.door import MANIFEST, Connect
+from tests.sandbox.wire import Wire
 
 
 @pytest.fixture
@@ -48,9 +49,16 @@ async def connect() -> AsyncIterator[Connect]:
     async def connected(bolt: AsyncApp, app: App) -> AsyncSocketModeHandler:
         handler = AsyncSocketModeHandler(bolt, app.app_token)
         handlers.append(handler)
-        await handler.connect_async()
+        await handler.connect_async()  # type: ignore[no-untyped-call] # slack_bolt leaves it untyped
         return handler
 
     yield connected
     for handler in handlers:
-        await handler.close_async()
+        await handler.close_async()  # type: ignore[no-untyped-call] # the same
+
+
+@pytest.fixture
+async def wire(sandbox: Sandbox, door: App) -> AsyncIterator[Wire]:
+    """A bare Socket Mode connection: the test itself is the app, and acks what it likes."""
+    async with Wire(sandbox, door) as connected:
+        yield connected

@@ -45,3 +45,38 @@ MANIFEST: dict[str, Any] = {
         "socket_mode_enabled": True,
     },
 }
+
+
+def text(words: str) -> dict[str, Any]:
+    """A plain_text object."""
+    return {"type": "plain_text", "text": words}
+
+
+def modal(*blocks: dict[str, Any], title: str = "Door", **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any key of a view
+    """A modal with these blocks."""
+    return {"type": "modal", "title": text(title), "submit": text("Go"), "blocks": list(blocks), **more}
+
+
+def section(words: str = "hello", **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any key of a section
+    """A section of mrkdwn text."""
+    return {"type": "section", "text": {"type": "mrkdwn", "text": words}, **more}
+
+
+def field(label: str, element: dict[str, Any], **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any key of an input
+    """An input block named after its label."""
+    named = {"action_id": "v", **element}
+    return {"type": "input", "block_id": label.lower(), "label": text(label), "element": named, **more}
+
+
+def buttons(*labels: str) -> dict[str, Any]:
+    """An actions block; each button's action_id is its label in lower case."""
+    return {
+        "type": "actions",
+        "elements": [
+            {"type": "button", "action_id": label.lower(), "text": text(label), "value": "1"}
+            for label in labels
+        ],
+    }
+
+
+REASON = field("Reason", {"type": "plain_text_input"})

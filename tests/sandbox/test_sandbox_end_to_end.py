@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from slack_bolt.async_app import AsyncApp
+from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.sandbox import App, Sandbox
 from tests.sandbox.door import Connect
@@ -57,12 +58,12 @@ def listeners(bolt: AsyncApp, channel: str) -> None:
     """A door-keeper in forty lines."""
 
     @bolt.command("/door")
-    async def command(ack: Any, body: dict[str, Any], client: Any) -> None:
+    async def command(ack: AsyncAck, body: dict[str, Any], client: AsyncWebClient) -> None:
         await ack(text=f"You said {body['text']}.")
         await client.views_open(trigger_id=body["trigger_id"], view=FORM)
 
     @bolt.view("ask")
-    async def submitted(ack: Any, body: dict[str, Any], client: Any) -> None:
+    async def submitted(ack: AsyncAck, body: dict[str, Any], client: AsyncWebClient) -> None:
         values = body["view"]["state"]["values"]
         if values["why"]["v"]["value"] == "because":
             await ack(response_action="errors", errors={"why": "That is no reason."})
@@ -73,7 +74,7 @@ def listeners(bolt: AsyncApp, channel: str) -> None:
         await client.chat_postMessage(channel=channel, text=text, blocks=card(text, open_=True))
 
     @bolt.action("approve")
-    async def approved(ack: Any, body: dict[str, Any], client: Any) -> None:
+    async def approved(ack: AsyncAck, body: dict[str, Any], client: AsyncWebClient) -> None:
         await ack()
         text = f"Approved by <@{body['user']['id']}>"
         place = body["container"]
@@ -82,7 +83,7 @@ def listeners(bolt: AsyncApp, channel: str) -> None:
         )
 
     @bolt.event("message")
-    async def heard(ack: Any) -> None:
+    async def heard(ack: AsyncAck) -> None:
         await ack()
 
 
@@ -113,11 +114,8 @@ async def conversation(sandbox: Sandbox, channel: str, alice_id: str, bob_id: st
     assert asked.human_text().startswith("@alice wants the front door")
     assert (await bob.press(asked, "Approve", confirm=False)).cancelled
     assert (await bob.press(asked, "Approve", confirm=True)).ok
-    done = await sandbox.wait_for(
-        lambda: not bob.messages(channel)[-1].buttons() and bob.messages(channel)[-1]
-    )
-    assert done
-    assert done.human_text() == "Approved by @bob"
+    await sandbox.wait_for(lambda: not bob.messages(channel)[-1].buttons())
+    assert bob.messages(channel)[-1].human_text() == "Approved by @bob"
 
 
 async def test_a_conversation_over_socket_mode(

@@ -1,6 +1,7 @@
 """A person at their client: sees what members see, does what the client lets them do, no more.
 
-What Slack's client would not offer raises `CannotDoError`; what the app answers, or fails to, is an `Outcome`.
+What Slack's client would not offer raises `CannotDoError`; what the app answers, or fails to, is an
+`Outcome`.
 """
 
 import re
@@ -40,7 +41,7 @@ class Persona:
     # --- eyes
 
     def messages(self, channel: Place) -> list[Message]:
-        """The channel as this person sees it, replies included, newest last; nothing where they may not look."""
+        """The channel with its replies, newest last; nothing where this person may not look."""
         place = self._channel(channel)
         if place.is_private and self.id not in place.members:
             return []
@@ -110,7 +111,7 @@ class Persona:
         return await self._acked(self._interactions.message_action(self.user, app, callback_id, message))
 
     async def open_home(self, app: App | None = None, tab: str = "home") -> Home | None:
-        """Open an app's Home (or "messages") tab. The app hears of it as an event and publishes in its own time."""
+        """Open an app's Home (or "messages") tab; the app hears of it and publishes in its own time."""
         self._present()
         target = self._app(app)
         if tab == "home" and not target.home_tab:

@@ -21,7 +21,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an act: `error` in Slack's words (operation_timeout, ...), or what the person now sees."""
+    """What became of an act: `error` in Slack's words (operation_timeout, ...), or what one now sees."""
 
     error: str | None = None
     message: Message | None = None

@@ -7,6 +7,7 @@ from bot.sandbox.kit.schema import Json
 
 _ENTITY = re.compile(r"<([^<>]+)>")
 _SKIPPED = ("type", "block_id", "action_id", "value", "url", "image_url", "style", "confirm", "options")
+_REFERENCES = (("user", "user_id", "@"), ("usergroup", "usergroup_id", "@"), ("channel", "channel_id", "#"))
 _SKIPPED_TOO = (
     "option_groups",
     "initial_option",
@@ -72,16 +73,12 @@ def _object(value: Json, names: Mapping[str, str]) -> Iterator[str]:
 
 
 def _inline(part: Json, names: Mapping[str, str]) -> str:
-    if part["type"] == "user":
-        return "@" + names.get(part["user_id"], part["user_id"])
-    if part["type"] == "usergroup":
-        return "@" + names.get(part["usergroup_id"], part["usergroup_id"])
-    if part["type"] == "channel":
-        return "#" + names.get(part["channel_id"], part["channel_id"])
+    """One piece of rich text; ids become names."""
+    for kind, key, sign in _REFERENCES:
+        if part["type"] == kind:
+            return sign + names.get(part[key], part[key])
     if part["type"] == "broadcast":
         return "@" + str(part["range"])
     if part["type"] == "emoji":
         return f":{part['name']}:"
-    if part["type"] == "date":
-        return str(part.get("fallback", part["timestamp"]))
-    return str(part.get("text") or part.get("url") or part.get("value", ""))
+    return str(part.get("text") or part.get("fallback") or part.get("url") or part.get("value", ""))

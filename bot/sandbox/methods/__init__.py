@@ -4,10 +4,9 @@ Scopes, tiers and arguments are from docs.slack.dev/reference/methods.
 """
 
 from bot.sandbox.methods import chat, conversations, extras, people, views
-from bot.sandbox.methods.call import JSON_ARGUMENTS, METHODS, Call, Method
+from bot.sandbox.methods.call import METHODS, Call, Method
 
 __all__ = [
-    "JSON_ARGUMENTS",
     "METHODS",
     "Call",
     "Method",

@@ -18,7 +18,6 @@ from bot.sandbox.records import Channel, Kind, User
 from bot.sandbox.workspace import Workspace
 
 T = TypeVar("T")
-JSON_ARGUMENTS = ("blocks", "view", "attachments", "metadata", "message", "files")
 _TYPE_SCOPES: dict[Kind, str] = {"channel": "channels", "group": "groups", "im": "im", "mpim": "mpim"}
 
 
