@@ -74,4 +74,6 @@ class Checks(Protocol):
 class Closes(Protocol):
     """Optional: holds connections that should be closed in good order."""
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Closes them. Twice is once."""
+        ...

@@ -1,0 +1,126 @@
+"""A network that can fail: a TCP proxy between an adapter and a real provider.
+
+It never invents an answer. It only holds, cuts, or loses what the two sides really said, so that "it timed
+out after it took effect" is what it says.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+CHUNK = 65536
+
+
+class Proxy:
+    """Forwards to `host:port` until told otherwise; `heal` makes it honest again."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._open = asyncio.Event()
+        self._open.set()
+        self._cut = False
+        self._last_words = b""
+        self._swallowing = False
+        self._writers: set[asyncio.StreamWriter] = set()
+        self.port = 0
+
+    def pause(self) -> None:
+        """Takes connections and bytes, and passes nothing on: the network that never answers."""
+        self._open.clear()
+
+    def cut(self) -> None:
+        """Resets every connection, now and new ones: the provider that is down."""
+        self._cut = True
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def swallow_after(self, words: bytes) -> None:
+        """Passes the request that contains `words` on, and loses every answer from then on."""
+        self._last_words = words
+
+    def heal(self) -> None:
+        """Forwards again. What was lost stays lost: connections of the bad time are reset."""
+        for writer in self._writers:
+            if self._swallowing or not self._open.is_set():
+                writer.transport.abort()
+        self._cut = self._swallowing = False
+        self._last_words = b""
+        self._open.set()
+
+    @property
+    def swallowed(self) -> bool:
+        """Whether the words came past, so that a test can tell "lost the answer" from "never asked"."""
+        return self._swallowing
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, both ways, until either side ends it."""
+        if self._cut:
+            writer.transport.abort()
+            return
+        self._writers.add(writer)
+        try:
+            await self._open.wait()
+            far_reader, far_writer = await asyncio.open_connection(*self._target)
+        except OSError:
+            writer.transport.abort()
+            self._writers.discard(writer)
+            return
+        self._writers.add(far_writer)
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._there(reader, far_writer))
+                both.create_task(self._back(far_reader, writer))
+        finally:
+            for end in (writer, far_writer):
+                self._writers.discard(end)
+                end.transport.abort()
+
+    async def _there(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen = b""
+        with contextlib.suppress(OSError):
+            while part := await reader.read(CHUNK):
+                await self._open.wait()
+                seen = (seen + part)[-CHUNK:]
+                if self._last_words and self._last_words in seen:
+                    self._swallowing = True
+                writer.write(part)
+                await writer.drain()
+            writer.write_eof()
+
+    async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while part := await reader.read(CHUNK):
+                await self._open.wait()
+                if not self._swallowing:
+                    writer.write(part)
+                    await writer.drain()
+            writer.write_eof()
+
+
+@asynccontextmanager
+async def proxy_to(host: str, port: int) -> AsyncIterator[Proxy]:
+    """A proxy on a free local port (`proxy.port`) for the length of a test."""
+    proxy = Proxy(host, port)
+    connections: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        connections.add(task)
+        try:
+            await proxy.serve(reader, writer)
+        finally:
+            connections.discard(task)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    proxy.port = server.sockets[0].getsockname()[1]
+    try:
+        yield proxy
+    finally:
+        server.close()
+        proxy.cut()
+        for task in list(connections):
+            task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+        await server.wait_closed()
