@@ -45,9 +45,9 @@ class Sandbox:
         self.clock = clock
         self.faults = Faults()
         self.rates = Rates()
-        self.wire_log = WireLog()
         self._tasks = Tasks()
         self._pulse = Pulse()
+        self.wire_log = WireLog(self._pulse.beat)
         self._personas: dict[str, Persona] = {}
         self.workspace = Workspace(clock, self._pulse)
         self.modals = Modals(self.workspace)

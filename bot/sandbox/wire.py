@@ -31,7 +31,16 @@ class Exchange:
 
 
 class WireLog(list[Exchange]):
-    """All exchanges in the order in which they began."""
+    """All exchanges in the order in which they began; a new one wakes whoever waits for a change."""
+
+    def __init__(self, beat: Callable[[], None]) -> None:
+        super().__init__()
+        self._beat = beat
+
+    def append(self, exchange: Exchange) -> None:
+        """Enter an exchange at its beginning."""
+        super().append(exchange)
+        self._beat()
 
     def calls(self, method: str | None = None) -> list[Exchange]:
         """The Web API calls, or those of one method."""

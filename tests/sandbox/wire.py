@@ -25,6 +25,7 @@ class Wire:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self._hang_up()
         await self._session.close()
 
     @property
@@ -39,8 +40,13 @@ class Wire:
 
     async def connect(self, url: str | None = None) -> Frame:
         """Connect; the first frame, which is the hello."""
+        await self._hang_up()
         self._socket = await self._session.ws_connect(url or await self.url())
         return await self.frame()
+
+    async def _hang_up(self) -> None:
+        if self._socket is not None:
+            await self._socket.close()
 
     async def frame(self) -> Frame:
         """The next frame."""
