@@ -15,6 +15,7 @@ from typing import Final, ParamSpec, Protocol, TypeVar
 
 from bot.access import Access, Provider
 from bot.core import events as e
+from bot.core import machine
 from bot.core import policy as rules
 from bot.core.errors import BackendRefused, Refused
 from bot.core.model import (
@@ -237,7 +238,7 @@ class Desk:
             request = await self.store.get(id)
             roster = await self._roster_of(request, person)
             tier = rules.may_approve(request, person, roster)
-            await self._may_grant(request, roster)
+            await self._may_grant(request, roster, e.ApprovalGiven(actor=person, tier=tier))
             steps = [also.first_time(key)]
             proof = None
             if request.terms.approver_mfa is not Mfa.NONE:
@@ -347,12 +348,19 @@ class Desk:
 
     # --- what the verbs share ---------------------------------------------------------------------------
 
-    async def _may_grant(self, request: Request, roster: Roster | None = None) -> None:
-        """The guards of asking, once more, and that granting is open at all."""
+    async def _may_grant(
+        self, request: Request, roster: Roster | None = None, vote: e.ApprovalGiven | None = None
+    ) -> None:
+        """The guards of asking, once more, that no vote has become void, and that granting is open at all.
+
+        `vote` is the one about to be given: before the last one there is no quorum to look at.
+        """
         roster = roster or await self._roster_of(request, request.requester)
+        voted = machine.apply(request, vote, self.store.now()) if vote else request
         try:
             rules.still_stands(request, self.policy, roster)
-            rules.has_quorum(request, roster)
+            if not rules.missing_votes(voted):
+                rules.has_quorum(voted, roster)
         except Refused as refusal:
             await self.store.record(request, e.RequestLapsed(because=refusal.sentence))
             raise
