@@ -4,6 +4,7 @@ Each verb is one path: look (people, request), ask policy, record, and only then
 recorded before it is told. Two people at once are no error: the guards ask the second one anew.
 """
 
+import asyncio
 import functools
 import secrets
 import unicodedata
@@ -42,6 +43,9 @@ from bot.store import Raced, Store, also
 RACES: Final = 5
 """Lost races before somebody is told to try again; each needs another commit on the same request."""
 
+PATIENCE: Final = timedelta(seconds=1)
+"""Ending access waits no longer than this for the directory."""
+
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -66,7 +70,15 @@ class People(Protocol):
     """Who is who. Answers come from memory where they are fresh enough: nobody waits at 02:17."""
 
     async def roster(self, *persons: PersonId) -> Roster:
-        """Everybody in any role, and these persons."""
+        """Everybody in any role, and these persons.
+
+        Raises:
+            Refused: the directory does not answer.
+        """
+        ...
+
+    def known(self) -> Roster:
+        """What is remembered, however old: enough to take access away."""
         ...
 
 
@@ -268,7 +280,7 @@ class Desk:
         """
         async with self._refusals("revoke", person, id, (key,) if key else ()):
             request = await self.store.get(id)
-            why = rules.may_revoke(request, person, self.policy, await self._roster_of(request, person))
+            why = rules.may_revoke(request, person, self.policy, await self._whoever_answers(request, person))
             words = _said(reason) if reason.strip() else None
             event = e.RevokeOrdered(actor=person, why=why, reason=words)
             steps = [also.first_time(key)] if key else []
@@ -376,6 +388,13 @@ class Desk:
 
     async def _roster_of(self, request: Request, person: PersonId) -> Roster:
         return await self.people.roster(person, request.requester, *(a.by for a in request.approvals))
+
+    async def _whoever_answers(self, request: Request, person: PersonId) -> Roster:
+        """For ending access: fresh people if they come at once, else the remembered ones."""
+        with suppress(Refused, TimeoutError):
+            async with asyncio.timeout(PATIENCE.total_seconds()):
+                return await self._roster_of(request, person)
+        return self.people.known()
 
     def _principal(self, terms: Terms, person: PersonId) -> str:
         return self._providers[terms.backend].principals.get(person, "")

@@ -288,6 +288,13 @@ class BackendAnswers(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SigningRefused(Event):
+    """The history does not continue what was signed before. New grants are refused."""
+
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntryDeleted(Event):
     """An entry of ours was deleted from the audit channel."""
 

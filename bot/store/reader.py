@@ -22,6 +22,10 @@ Clock = Callable[[], datetime]
 T = TypeVar("T")
 
 
+MANY = 500
+"""Values in one IN (...): databases have limits."""
+
+
 class UnknownRequest(BreakglassError):
     """There is no request with that id."""
 
@@ -142,6 +146,10 @@ class Reader:
         rows = t.requests.c
         return await self._find(select(t.requests).where(rows.backend == backend, rows.state == State.ACTIVE))
 
+    async def everything(self) -> dict[RequestId, Request]:
+        """Every request there is, for the verifier."""
+        return {request.id: request for request in await self._find(select(t.requests))}
+
     async def granting(self) -> list[Request]:
         """Grants whose answer is not on record: at boot, each of them is a crash."""
         return await self._find(select(t.requests).where(t.requests.c.state == State.GRANTING))
@@ -191,11 +199,12 @@ class Reader:
         return await self._with_words(connection, found)
 
     async def _with_words(self, connection: AsyncConnection, found: list[T]) -> list[T]:
-        wanted = {words.commitment for item in found for words in canonical.words_in(item)}
-        if not wanted:
-            return found
-        rows = await connection.execute(select(t.words).where(t.words.c.commitment.in_(wanted)))
-        texts = {row.commitment: Words(row.commitment, row.text, row.salt) for row in rows}
+        wanted = sorted({words.commitment for item in found for words in canonical.words_in(item)})
+        texts: dict[str, Words] = {}
+        for first in range(0, len(wanted), MANY):
+            some = t.words.c.commitment.in_(wanted[first : first + MANY])
+            for row in await connection.execute(select(t.words).where(some)):
+                texts[row.commitment] = Words(row.commitment, row.text, row.salt)
         return [_fill(item, texts) for item in found]
 
     # --- the history ------------------------------------------------------------------------------------
@@ -205,6 +214,12 @@ class Reader:
         async with self._reading() as connection:
             frontier = await connection.scalar(select(t.head.c.frontier))
             return Frontier.from_bytes(frontier) if frontier else Frontier()
+
+    async def last_seq(self) -> int:
+        """The highest position there is; -1 in an empty history."""
+        async with self._reading() as connection:
+            last = await connection.scalar(select(func.max(t.events.c.seq)))
+            return -1 if last is None else int(last)
 
     async def lines(self, first: int, last: int) -> list[Line]:
         """Rows of the history with first <= seq < last, in order, as stored."""
@@ -239,6 +254,16 @@ class Reader:
         async with self._reading() as connection:
             found = await connection.execute(select(t.checkpoints).where(rows.id > after).order_by(rows.id))
             return [StoredCheckpoint(row.id, row.size, row.root, row.note, row.at) for row in found]
+
+    async def post(self, channel: str, ts: str) -> tuple[int, int] | None:
+        """The first and last position that our message `ts` carries; None when it is none of ours."""
+        rows = t.posts.c
+        async with self._reading() as connection:
+            found = await connection.execute(
+                select(rows.first, rows.last).where(rows.channel == channel, rows.ts == ts)
+            )
+            row = found.first()
+            return (row.first, row.last) if row else None
 
     async def last_checkpoint(self) -> StoredCheckpoint | None:
         """The one signed last."""

@@ -22,9 +22,9 @@ from bot.audit.tree import Frontier, leaf_hash
 from bot.core import events as e
 from bot.core import machine
 from bot.core.errors import BreakglassError, Stale
-from bot.core.model import Request, State, Words
+from bot.core.model import Request, RequestId, State, Words
 from bot.store import tables as t
-from bot.store.also import Step
+from bot.store.also import Step, advance
 from bot.store.reader import Clock, Reader
 
 _Change = tuple[e.Event, Request | None, Request | None]
@@ -128,6 +128,26 @@ class Store(Reader):
         """Runs steps that are no facts of the history (cursors, housekeeping)."""
         async with self._writing(quiet=True) as connection:
             await self._steps(connection, steps, self.now())
+
+    async def told(self, stream: str, channel: str, ts: str, first: int, last: int) -> None:
+        """Keeps in the ledger that our message `ts` carries `first` to `last`; moves the stream's cursor."""
+
+        async def keep(connection: AsyncConnection, _at: datetime) -> None:
+            await connection.execute(delete(t.posts).where(t.posts.c.channel == channel, t.posts.c.ts == ts))
+            row = {"channel": channel, "ts": ts, "stream": stream, "first": first, "last": last}
+            await connection.execute(insert(t.posts).values(**row))
+
+        await self.do(keep, advance(stream, last + 1))
+
+    async def show_card(self, id: RequestId, channel: str, ts: str, version: int) -> None:
+        """Keeps where the request's card is, and which version of the request it shows."""
+
+        async def keep(connection: AsyncConnection, _at: datetime) -> None:
+            await connection.execute(delete(t.cards).where(t.cards.c.request == id))
+            row = {"request": id, "channel": channel, "ts": ts, "version": version}
+            await connection.execute(insert(t.cards).values(**row))
+
+        await self.do(keep)
 
     async def keep_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Stores a signed checkpoint."""

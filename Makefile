@@ -1,0 +1,56 @@
+# Everything a newcomer needs: `make tour`, `make test`, `make check`, `make bench`. Each sets up what it needs.
+# Needs Python 3.11 or newer and make; nothing else. PYTHON names another interpreter.
+
+PYTHON ?= python3
+BIN    := .venv/bin
+READY  := .venv/.ready
+UV     := uv==0.13.8
+
+export UV_PROJECT_ENVIRONMENT := .venv
+export UV_LINK_MODE := copy
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help tour test test-heavy check format bench lock clean
+
+help:
+	@echo "make tour        play the whole story: request, approval, access, ending, review, verification"
+	@echo "make test        run the tests (under 3 minutes)"
+	@echo "make test-heavy  run the crash tests too; a missing provider is a failure here"
+	@echo "make check       format, lint and type checks"
+	@echo "make bench       timings, as ratios against a floor measured in the same run"
+
+$(READY): pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Breakglass needs Python 3.11 or newer. Name one: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
+	@echo "Setting up .venv (about half a minute, once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
+	@$(BIN)/uv sync --frozen --quiet --python $(BIN)/python
+	@touch $@
+
+tour: $(READY)
+	@$(BIN)/breakglass demo --tour
+
+test: $(READY)
+	@$(BIN)/pytest -n 2 --dist loadgroup -m "not heavy"
+
+test-heavy: $(READY)
+	@BREAKGLASS_REQUIRE_PROVIDERS=1 $(BIN)/pytest -n 2 --dist loadgroup -m heavy
+
+check: $(READY)
+	@$(BIN)/ruff format --check --quiet . || { echo "Run: make format"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/uv lock --check --quiet || { echo "uv.lock is behind pyproject.toml. Run: make lock"; exit 1; }
+
+format: $(READY)
+	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --fix --quiet .
+
+bench: $(READY)
+	@$(BIN)/python -m tests.bench
+
+lock:
+	@$(BIN)/uv lock
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

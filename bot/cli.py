@@ -1,0 +1,226 @@
+"""The command line: thin. It reads words, calls one thing, prints what came of it.
+
+Rules: what a program would read is JSON with `--json`, on standard output, alone. What went wrong is a
+sentence on standard error that ends with what to do. Exit codes: 0 done; 1 it could not be done; 2 called or
+configured wrongly; 3 something was found (`verify`, `check`). Heavy imports wait until a command needs them.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot import __version__
+from bot.core.errors import BreakglassError
+
+if TYPE_CHECKING:
+    from bot.config import Config, Need
+
+DONE, FAILED, WRONG, FOUND = 0, 1, 2, 3
+
+Command = Callable[[argparse.Namespace], Coroutine[object, object, int]]
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs one command. Returns its exit code."""
+    options = _parser().parse_args(words)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    command: Command = options.command
+    try:
+        return asyncio.run(command(options))
+    except BreakglassError as error:
+        from bot.config import ConfigError
+
+        for line in str(error).splitlines():
+            print(f"breakglass: {line}", file=sys.stderr)
+        return WRONG if isinstance(error, ConfigError) else FAILED
+    except KeyboardInterrupt:
+        return FAILED
+    except asyncio.CancelledError:
+        print("breakglass: stopped because a part of it failed; the log above says which.", file=sys.stderr)
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="breakglass",
+        description="Emergency access from Slack, with a hard end and a history that can be checked.",
+        epilog="Exit codes: 0 done; 1 not done; 2 called or configured wrongly; 3 something was found.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(
+        name: str, run: Command, text: str, *, machine_readable: bool = True
+    ) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=run)
+        sub.add_argument(
+            "--config",
+            type=Path,
+            metavar="FILE",
+            help="the configuration (default: BREAKGLASS_CONFIG, then config/breakglass.toml)",
+        )
+        if machine_readable:
+            sub.add_argument("--json", action="store_true", help="print JSON for programs")
+        return sub
+
+    command("serve", _serve, "Run the server: Slack, the keeper, the history.", machine_readable=False)
+    command("check", _check, "Find mistakes and lock-outs before the night they matter.")
+    command("migrate", _migrate, "Bring the database to this version's schema.")
+    command("status", _status, "List every request that is not over.")
+
+    revoke = command("revoke", _revoke, "End access now, also while Slack is down or the server stopped.")
+    which = revoke.add_mutually_exclusive_group(required=True)
+    which.add_argument("id", nargs="?", metavar="ID", help="one request, e.g. BG-7K3Q2M")
+    which.add_argument("--person", metavar="P", help="everything this Slack user id holds")
+    which.add_argument("--all", action="store_true", help="everything that anybody holds")
+    revoke.add_argument("--reason", default="", help="stands in the history")
+
+    verify = command("verify", _verify, "Check the whole history, and say which line is wrong.")
+    verify.add_argument(
+        "--checkpoints", type=Path, metavar="FILE", help="checkpoints copied from the audit channel"
+    )
+    verify.add_argument(
+        "--key", metavar="KEY", help="the verifier key (default: that of the signing key file)"
+    )
+
+    enroll = command("enroll", _enroll, "Issue a one-time token with which one person can enrol.")
+    enroll.add_argument("--person", required=True, metavar="ID", help="a Slack user id")
+    enroll.add_argument(
+        "--uri", action="store_true", help="enrol now and print the otpauth URI, for sealed storage and tests"
+    )
+
+    keygen = command("keygen", _keygen, "Make the keys: one that signs the history, one that seals secrets.")
+    keygen.add_argument(
+        "--signing-key", type=Path, default=Path("breakglass-signing.key"), metavar="FILE", help="new file"
+    )
+
+    demo = command("demo", _demo, "Play it all against a Slack workspace in a box.", machine_readable=False)
+    demo.add_argument("--tour", action="store_true", help="play the whole story without a browser, and exit")
+    demo.add_argument("--wire-log", type=Path, metavar="FILE", help="write every Web API call as a JSON line")
+    demo.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    return parser
+
+
+# --- commands -------------------------------------------------------------------------------------------
+
+
+async def _serve(options: argparse.Namespace) -> int:
+    from bot import app
+    from bot.config import SERVE
+
+    await app.serve(_config(options, SERVE), os.environ)
+    return DONE
+
+
+async def _migrate(options: argparse.Namespace) -> int:
+    from bot.config import MIGRATE, Environment
+    from bot.store import migrate, open_engine
+
+    engine = open_engine(Environment.read(os.environ, need=MIGRATE).database_url.reveal())
+    before, after = await migrate(engine)
+    await engine.dispose()
+    said = "is up to date" if before == after else "was migrated"
+    _say(options, {"before": before, "after": after}, f"The database {said}: schema {after}.")
+    return DONE
+
+
+async def _status(options: argparse.Namespace) -> int:
+    from bot import operate
+
+    async with operate.reading(os.environ) as reader:
+        found = await operate.status(reader)
+    lines = [operate.status_line(row) for row in found] or [
+        "Nothing is open: nobody holds or waits for access."
+    ]
+    _say(options, {"requests": found}, "\n".join(lines))
+    return DONE
+
+
+async def _revoke(options: argparse.Namespace) -> int:
+    from bot import operate
+
+    config = _config(options, operate.NEEDS)
+    ended = await operate.revoke(
+        config, os.environ, id=options.id, person=options.person, reason=options.reason
+    )
+    lines = [f"{row['id']}: {row['sentence']}" for row in ended] or ["Nobody holds any access."]
+    _say(options, {"revoked": ended}, "\n".join(lines))
+    return DONE if all(row["ended"] for row in ended) else FAILED
+
+
+async def _verify(options: argparse.Namespace) -> int:
+    from bot import operate
+
+    found = await operate.verify(os.environ, key=options.key, checkpoints=options.checkpoints)
+    _say(options, found, operate.verify_text(found))
+    return DONE if found["sound"] else FOUND
+
+
+async def _check(options: argparse.Namespace) -> int:
+    from bot import operate
+    from bot.config import SERVE
+
+    found = await operate.check(_config(options, SERVE), os.environ)
+    _say(options, {"findings": found}, operate.check_text(found))
+    return FOUND if any(row["severity"] == "error" for row in found) else DONE
+
+
+async def _enroll(options: argparse.Namespace) -> int:
+    from bot import operate
+
+    config = _config(options, operate.NEEDS)
+    found = await operate.enroll(config, os.environ, person=options.person, directly=options.uri)
+    text = found.get("uri") or (
+        f"{found['token']}\nGive this to {options.person} alone, in person or by phone. It works once, "
+        "within 24 hours:\nthey type /breakglass enroll in Slack and enter it there."
+    )
+    _say(options, found, text)
+    return DONE
+
+
+async def _keygen(options: argparse.Namespace) -> int:
+    from bot import operate
+
+    found = operate.keygen(_config(options, ()), options.signing_key)
+    text = (
+        f"BREAKGLASS_SECRET_KEYS={found['secret_key']}\n"
+        f"BREAKGLASS_SIGNING_KEY_FILE={found['signing_key_file']}\n"
+        f"# For your auditor, and for `breakglass verify --key`: {found['verifier_key']}"
+    )
+    _say(options, found, text)
+    return DONE
+
+
+async def _demo(options: argparse.Namespace) -> int:
+    try:
+        from bot.demo.tour import tour
+    except ModuleNotFoundError as missing:
+        print(f"breakglass: the demo needs {missing.name}: pip install 'breakglass[demo]'", file=sys.stderr)
+        return WRONG
+    if not options.tour:
+        print("breakglass: only `demo --tour` exists so far; it plays the whole story here.", file=sys.stderr)
+        return WRONG
+    return await tour(config=options.config, wire_log=options.wire_log)
+
+
+# --- what the commands share ----------------------------------------------------------------------------
+
+
+def _config(options: argparse.Namespace, need: "Collection[Need]") -> "Config":
+    from bot.config import config_path, load
+
+    return load(config_path(options.config, os.environ), os.environ, need=need)
+
+
+def _say(options: argparse.Namespace, found: object, text: str) -> None:
+    print(json.dumps(found, indent=2) if options.json else text)

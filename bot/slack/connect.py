@@ -1,0 +1,81 @@
+"""The Socket Mode connection: opened when everything else stands, closed before anything else goes."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final, TypeVar
+
+from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.http_retry.builtin_async_handlers import (
+    AsyncConnectionErrorRetryHandler,
+    AsyncRateLimitErrorRetryHandler,
+)
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.core.model import Secret
+from bot.slack.people import TROUBLE, said
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+LONGEST_WAIT: Final = 30.0
+FINAL: Final = frozenset({"invalid_auth", "not_authed", "account_inactive", "token_revoked"})
+"""Answers that waiting does not change."""
+
+
+def web_client(token: Secret, api_url: str) -> AsyncWebClient:
+    """Slack's Web API. Rate limits are waited out, as Slack says; a lost connection is tried once more.
+
+    Server errors are not tried again here: the message may have been stored. `delivery` looks first.
+    """
+    return AsyncWebClient(
+        token=token.reveal(),
+        base_url=api_url,
+        timeout=30,
+        retry_handlers=[
+            AsyncConnectionErrorRetryHandler(max_retry_count=1),
+            AsyncRateLimitErrorRetryHandler(max_retry_count=5),
+        ],
+    )
+
+
+async def who_we_are(client: AsyncWebClient) -> tuple[str, str]:
+    """(team, bot id) of the token; waits for as long as Slack is not there.
+
+    Raises:
+        SlackApiError: the token is no good.
+    """
+    answer = await _persistently(client.auth_test, "Slack")
+    return str(answer["team_id"]), str(answer["bot_id"])
+
+
+async def _persistently(ask: Callable[[], Awaitable[T]], what: str) -> T:
+    wait = 1.0
+    while True:
+        try:
+            return await ask()
+        except TROUBLE as error:
+            if isinstance(error, SlackApiError) and error.response.get("error") in FINAL:
+                raise
+            log.warning("%s does not answer (%s); again in %.0f s", what, said(error), wait)
+        await asyncio.sleep(wait)
+        wait = min(wait * 2, LONGEST_WAIT)
+
+
+@asynccontextmanager
+async def socket_mode(app: AsyncApp, app_token: Secret) -> AsyncIterator[None]:
+    """Receives Slack's events while the block runs; reconnects by itself.
+
+    Raises:
+        SlackApiError: the app-level token is no good.
+    """
+    handler = AsyncSocketModeHandler(app, app_token.reveal())
+    await _persistently(handler.connect_async, "Socket Mode")
+    try:
+        yield
+    finally:
+        await handler.close_async()

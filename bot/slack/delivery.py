@@ -1,0 +1,301 @@
+"""Tells Slack what the history says: audit lines, checkpoints, cards, messages to people.
+
+Rules: the history is the queue. Each stream keeps a cursor into it and moves it only once Slack has the
+message, so a crash or an outage delays and never loses or reorders. A post whose answer was lost is looked
+for by its metadata before it is posted again. One message a second to a channel, as Slack asks; what has
+gathered meanwhile goes out folded into one. Nothing here is waited for by a grant or a revoke.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.audit.canonical import Record
+from bot.core.model import PersonId, Request, RequestId
+from bot.slack.channel import AuditChannel
+from bot.slack.people import TROUBLE, said
+from bot.slack.views import audit, card, notices
+from bot.store import Store, also
+
+log = logging.getLogger(__name__)
+
+SECONDS_PER_POST: Final = 1.05
+"""In one channel (Slack: about one message a second, short bursts allowed)."""
+
+BURST: Final = 2
+"""Posts that may go at once after a silence."""
+
+LOOK_AGAIN: Final = 5.0
+"""Seconds until the history is looked at even if nothing in this process was committed."""
+
+LONGEST_WAIT: Final = 60.0
+
+PASSING: Final = frozenset(
+    {"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout", "unknown"}
+)
+"""Slack's errors that go by themselves (docs.slack.dev, common errors). Any other is an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """Where things are told, by channel id."""
+
+    requests: str
+    audit: str
+    security: str
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A message that Slack has: where, and the metadata payload it carries there."""
+
+    ts: str
+    payload: Mapping[str, Any]
+
+
+class Delivery:
+    """All that is told to Slack, in order.
+
+    Args:
+        client: Slack's Web API; it waits out rate limits itself.
+        store: the history and the cursors.
+        channels: where.
+        audit_channel: told when posting to it fails, or works again.
+    """
+
+    def __init__(
+        self, client: AsyncWebClient, store: Store, channels: Channels, audit_channel: AuditChannel
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._channels = channels
+        self._audit_channel = audit_channel
+        self._dms: dict[PersonId, str] = {}
+        self._paces: dict[str, Pace] = {}
+        self._sure: set[str] = set()
+
+    async def run(self) -> None:
+        """Delivers until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for step in (
+                self.tell_audit,
+                self.tell_checkpoints,
+                self.tell_cards,
+                self.tell_people,
+                self.tell_threads,
+                self.tell_security,
+            ):
+                group.create_task(self._forever(step))
+
+    async def _forever(self, step: Callable[[], Awaitable[bool]]) -> None:
+        wake = asyncio.Event()
+        self._store.on_commit(wake.set)
+        wait = 1.0
+        while True:
+            wake.clear()
+            try:
+                while await step():
+                    wait = 1.0
+            except TROUBLE as error:
+                log.warning(
+                    "%s: Slack did not take it (%s); again in %.0f s", step.__name__, said(error), wait
+                )
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, LONGEST_WAIT)
+                continue
+            except Exception:
+                log.exception("%s failed; again in %.0f s", step.__name__, wait)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, LONGEST_WAIT)
+                continue
+            try:
+                await asyncio.wait_for(wake.wait(), LOOK_AGAIN)
+            except TimeoutError:
+                continue
+
+    # --- the audit channel ------------------------------------------------------------------------------
+
+    async def tell_audit(self) -> bool:
+        """Posts the next lines of the history, as many as fit into one message. True: there may be more."""
+        first = await self._store.cursor("audit")
+        records = await self._store.records(first, first + audit.MOST_LINES)
+        if not records:
+            return False
+        await self._post_audit("audit", audit.audit_message(records))
+        return True
+
+    async def tell_checkpoints(self) -> bool:
+        """Posts the next signed checkpoint."""
+        waiting = await self._store.checkpoints(await self._store.cursor("checkpoints") - 1)
+        if not waiting:
+            return False
+        newest = waiting[-1]  # a checkpoint covers all before it: after an outage only the last one is told
+        message = audit.checkpoint_message(newest.id, newest.size, newest.note)
+        await self._post_audit("checkpoints", message)
+        return True
+
+    async def _post_audit(self, stream: str, message: Mapping[str, Any]) -> None:
+        channel = self._channels.audit
+        try:
+            posted = await self._post_once(channel, message)
+        except SlackApiError as error:
+            if error.response.get("error") not in PASSING:
+                await self._audit_channel.lost(f"Slack says {error.response.get('error')}.")
+            raise
+        # What stands there may carry fewer lines than would fit now: the rest follows in the next message.
+        first, last = posted.payload["first"], posted.payload["last"]
+        await self._store.told(stream, channel, posted.ts, first, last)
+
+    # --- cards ------------------------------------------------------------------------------------------
+
+    async def tell_cards(self) -> bool:
+        """Brings cards up to date, the oldest request first."""
+        behind = await self._store.cards_behind()
+        for request, channel, ts, _ in behind:
+            await self._show(request, channel, ts)
+        return bool(behind)
+
+    async def _show(self, request: Request, channel: str, ts: str) -> None:
+        message = card.request_card(request, self._store.now())
+        if ts:
+            try:
+                await self._client.chat_update(channel=channel, ts=ts, **message)
+            except SlackApiError as error:
+                if error.response.get("error") not in {"message_not_found", "channel_not_found"}:
+                    raise
+                ts = ""  # somebody deleted the card: the request still needs one
+        if not ts:
+            channel = self._channels.requests
+            ts = (await self._post_once(channel, message)).ts
+        await self._store.show_card(request.id, channel, ts, request.version)
+
+    # --- people -----------------------------------------------------------------------------------------
+
+    async def tell_people(self) -> bool:
+        """Direct messages, to whom the next line of the history means something."""
+
+        async def tell(record: Record, request: Request | None) -> None:
+            if request is not None:
+                for person, message in notices.notices(record, request):
+                    await self._to_person(person, message)
+
+        return await self._tell("people", tell)
+
+    async def tell_threads(self) -> bool:
+        """One short line per step, in the thread of the request's card."""
+
+        async def tell(record: Record, request: Request | None) -> None:
+            if request is not None:
+                for line in notices.thread_lines(record, request):
+                    await self._in_thread(request, line)
+
+        return await self._tell("threads", tell)
+
+    async def tell_security(self) -> bool:
+        """Alarms: what somebody must look at now."""
+
+        async def tell(record: Record, _request: Request | None) -> None:
+            alarm = notices.alarm(record)
+            if alarm is not None:
+                await self._kindly(self._channels.security, alarm)
+
+        return await self._tell("security", tell)
+
+    async def _tell(self, stream: str, tell: Callable[[Record, Request | None], Awaitable[None]]) -> bool:
+        position = await self._store.cursor(stream)
+        records = await self._store.records(position, position + 50)
+        for record in records:
+            about = RequestId(record.request) if record.request and record.after else None
+            await tell(record, await self._store.get(about) if about else None)
+            await self._store.do(also.advance(stream, record.seq + 1))
+        return bool(records)
+
+    async def _in_thread(self, request: Request, message: Mapping[str, Any]) -> None:
+        where = await self._store.card_of(request.id)
+        if where is None:
+            await self._show(request, "", "")
+            where = await self._store.card_of(request.id)
+            assert where is not None
+        channel, ts = where
+        await self._kindly(channel, {**message, "thread_ts": ts})
+
+    async def _to_person(self, person: PersonId, message: Mapping[str, Any]) -> None:
+        channel = self._dms.get(person)
+        if channel is None:
+            try:
+                opened = await self._client.conversations_open(users=[person])
+            except SlackApiError as error:
+                if error.response.get("error") in PASSING:
+                    raise
+                log.warning("Cannot write to %s: %s", person, error.response.get("error"))
+                return
+            channel = self._dms[person] = opened["channel"]["id"]
+        await self._kindly(channel, message)
+
+    async def _kindly(self, channel: str, message: Mapping[str, Any]) -> None:
+        """Posts what helps but decides nothing: who refuses it for good does not hold up the rest."""
+        try:
+            await self._post(channel, message)
+        except SlackApiError as error:
+            if error.response.get("error") in PASSING:
+                raise
+            log.warning("Cannot post to %s: %s", channel, error.response.get("error"))
+
+    # --- posting ----------------------------------------------------------------------------------------
+
+    async def _post_once(self, channel: str, message: Mapping[str, Any]) -> Posted:
+        """Posts unless it is there already.
+
+        It may be there when an earlier answer was lost, or when this process is new and its predecessor died
+        between the post and the note of it. `metadata.event_payload.key` says which message is which.
+        """
+        kind = message["metadata"]["event_type"]
+        if kind not in self._sure:
+            found = await self._find(channel, message)
+            self._sure.add(kind)
+            if found is not None:
+                return found
+        try:
+            return Posted(await self._post(channel, message), message["metadata"]["event_payload"])
+        except TROUBLE:
+            self._sure.discard(kind)
+            raise
+
+    async def _post(self, channel: str, message: Mapping[str, Any]) -> str:
+        await self._paces.setdefault(channel, Pace()).wait()
+        answer = await self._client.chat_postMessage(
+            channel=channel, unfurl_links=False, unfurl_media=False, **message
+        )
+        return str(answer["ts"])
+
+    async def _find(self, channel: str, message: Mapping[str, Any]) -> Posted | None:
+        key = message["metadata"]["event_payload"]["key"]
+        answer = await self._client.conversations_history(
+            channel=channel, limit=100, include_all_metadata=True
+        )
+        for there in answer["messages"]:
+            payload = there.get("metadata", {}).get("event_payload", {})
+            if payload.get("key") == key:
+                return Posted(str(there["ts"]), payload)
+        return None
+
+
+class Pace:
+    """A short burst, then one a second: what Slack allows in one channel."""
+
+    def __init__(self) -> None:
+        self._ready = 0.0
+        self._one = asyncio.Lock()
+
+    async def wait(self) -> None:
+        """Returns when the next post may go."""
+        async with self._one:
+            now = asyncio.get_running_loop().time()
+            self._ready = max(self._ready + SECONDS_PER_POST, now - BURST * SECONDS_PER_POST)
+            if self._ready > now:
+                await asyncio.sleep(self._ready - now)

@@ -1,0 +1,38 @@
+"""`GET /health`: the process answers. `GET /ready`: access can be granted, and what is held will end on time.
+
+Rule: these pages say nothing about people or requests; they may be read by anybody who can reach the port.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+Ready = Callable[[], Mapping[str, str]]
+"""Everything that is not as it should be, by name; empty when ready."""
+
+
+@asynccontextmanager
+async def health_pages(listen: str, ready: Ready) -> AsyncIterator[int]:
+    """Serves both pages at `listen` (`host:port`) while the block runs; yields the port."""
+    host, _, port = listen.rpartition(":")
+
+    async def health(_request: web.Request) -> web.Response:
+        return web.json_response({"alive": True})
+
+    async def readiness(_request: web.Request) -> web.Response:
+        trouble = ready()
+        return web.json_response(
+            {"ready": not trouble, "trouble": dict(trouble)}, status=503 if trouble else 200
+        )
+
+    app = web.Application()
+    app.add_routes([web.get("/health", health), web.get("/ready", readiness)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host.strip("[]"), int(port))
+        await site.start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
