@@ -174,6 +174,29 @@ class Channel:
 
 
 @dataclass(frozen=True)
+class File:
+    """An uploaded file; `content` is None until its bytes have arrived."""
+
+    id: str
+    name: str
+    length: int
+    owner: str
+    title: str = ""
+    alt_text: str = ""
+    content: bytes | None = field(default=None, repr=False)
+
+    def to_json(self) -> Json:
+        """As messages carry it."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "title": self.title,
+            "size": self.length,
+            "user": self.owner,
+        }
+
+
+@dataclass(frozen=True)
 class Message:
     """A message as Slack stores it; `ephemeral_to` names the only person who sees it, outside the history."""
 
@@ -193,6 +216,7 @@ class Message:
     ephemeral_to: str | None = None
     client_msg_id: str | None = None
     broadcast: bool = False
+    files: tuple[File, ...] = ()
     reactions: tuple[tuple[str, str], ...] = ()
     names: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
@@ -206,6 +230,8 @@ class Message:
             shape["blocks"] = list(self.blocks)
         if self.attachments:
             shape["attachments"] = list(self.attachments)
+        if self.files:
+            shape["files"] = [file.to_json() for file in self.files]
         if with_metadata and self.metadata:
             shape["metadata"] = self.metadata
         if self.reactions:
@@ -220,7 +246,8 @@ class Message:
 
     def human_text(self) -> str:
         """What its reader sees: the blocks, or the text where there are none."""
-        return human_text(list(self.blocks), self.names) if self.blocks else plain(self.text, self.names)
+        said = human_text(list(self.blocks), self.names) if self.blocks else plain(self.text, self.names)
+        return "\n".join([said, *(file.title for file in self.files)]).strip("\n") if self.files else said
 
     def spoken(self) -> str:
         """What a screen reader or a notification says: the text alone."""

@@ -1,5 +1,7 @@
 """The HTTP side of the sandbox: one aiohttp server on 127.0.0.1 that can go down and come back."""
 
+from dataclasses import replace
+
 from aiohttp import web
 
 from bot.sandbox.api import Api
@@ -21,6 +23,7 @@ class Server:
         app.router.add_route("POST", "/api/{method}", api.handle)
         app.router.add_get("/link/", sockets.serve)
         app.router.add_post("/{family:commands|actions}/{team}/{number}/{secret}", responses.handle)
+        app.router.add_post("/upload/{file}", self._upload)
         app.router.add_get("/archives/{channel}/{name}", self._permalink)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         self._site: web.TCPSite | None = None
@@ -50,6 +53,17 @@ class Server:
         await self._sockets.close()
         await self._runner.cleanup()
 
+    async def _upload(self, request: web.Request) -> web.Response:
+        """Step two of an upload: the bytes, raw or as a form's file."""
+        file = self._workspace.files.get(request.match_info["file"])
+        if file is None or file.content is not None:
+            raise web.HTTPNotFound
+        content = await _bytes_of(request)
+        if len(content) != file.length:
+            return web.Response(status=400, text=f"expected {file.length} bytes")
+        self._workspace.files[file.id] = replace(file, content=content)
+        return web.Response(text=f"OK - {len(content)}")
+
     async def _permalink(self, request: web.Request) -> web.Response:
         """The page behind a permalink: the message in plain text."""
         digits = request.match_info["name"].removeprefix("p")
@@ -57,3 +71,12 @@ class Server:
         if message is None:
             raise web.HTTPNotFound
         return web.Response(text=message.human_text())
+
+
+async def _bytes_of(request: web.Request) -> bytes:
+    if request.content_type != "multipart/form-data":
+        return await request.read()
+    for value in (await request.post()).values():
+        if isinstance(value, web.FileField):
+            return value.file.read()
+    return b""

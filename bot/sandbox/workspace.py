@@ -14,7 +14,7 @@ from bot.sandbox.errors import SlackError
 from bot.sandbox.kit import stored_blocks, stored_text
 from bot.sandbox.kit.schema import Json
 from bot.sandbox.pulse import Pulse
-from bot.sandbox.records import Channel, Kind, Message, Team, User, Usergroup
+from bot.sandbox.records import Channel, File, Kind, Message, Team, User, Usergroup
 
 Announce = Callable[[Json, Channel | None, App | None], None]
 SLACKBOT = "USLACKBOT"
@@ -34,6 +34,7 @@ class Workspace:
         self.messages: dict[str, dict[str, Message]] = {}
         self.ephemerals: list[Message] = []
         self.pins: dict[str, list[str]] = {}
+        self.files: dict[str, File] = {}
         self.apps: dict[str, App] = {}
         self.tokens: dict[str, Token] = {}
         self.announce: Announce = lambda _event, _channel, _app: None

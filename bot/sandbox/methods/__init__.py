@@ -3,7 +3,7 @@
 Scopes, tiers and arguments are from docs.slack.dev/reference/methods.
 """
 
-from bot.sandbox.methods import chat, conversations, extras, people, views
+from bot.sandbox.methods import chat, conversations, extras, files, people, views
 from bot.sandbox.methods.call import METHODS, Call, Method
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "chat",
     "conversations",
     "extras",
+    "files",
     "people",
     "views",
 ]
