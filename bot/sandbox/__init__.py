@@ -16,7 +16,8 @@ from bot.sandbox.client import Home, Modal, Outcome, Persona, Screen
 from bot.sandbox.clock import Clock, VirtualClock, WallClock
 from bot.sandbox.errors import CannotDoError, NoAnswerError
 from bot.sandbox.faults import Faults
-from bot.sandbox.records import Channel, File, Message, User, Usergroup, View
+from bot.sandbox.message import File, Message
+from bot.sandbox.records import Channel, User, Usergroup, View
 from bot.sandbox.sandbox import Sandbox
 from bot.sandbox.wire import Exchange, WireLog
 

@@ -38,6 +38,7 @@ class Api:
     new_socket_url: Callable[[App], str]
     base_url: str = ""
     listeners: list[Listener] = field(default_factory=list)
+    in_flight: int = 0
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One call, from bytes to bytes."""
@@ -47,9 +48,11 @@ class Api:
         token = self.workspace.tokens.get(secret)
         exchange = Exchange("to_slack", name, given.values, self.clock.now(), token.app_id if token else None)
         self.log.append(exchange)
+        self.in_flight += 1
         try:
             return await self._answered(request, exchange, secret, given)
         finally:
+            self.in_flight -= 1
             self._tell(exchange)
 
     async def _answered(

@@ -5,6 +5,7 @@ Events are retried (at once, after a minute, after five); commands and interacti
 three seconds.
 """
 
+import secrets
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -40,7 +41,7 @@ _SCOPES = {
 
 @dataclass
 class Delivery:
-    """Carries events and interactions to apps over Socket Mode or HTTP."""
+    """Carries events and interactions to apps; `in_flight` were sent and not yet answered."""
 
     workspace: Workspace
     clock: Clock
@@ -49,6 +50,7 @@ class Delivery:
     http: SignedHttp
     log: WireLog
     tasks: Tasks
+    in_flight: int = 0
     _ids: "count[int]" = field(default_factory=count)
     _held: list[tuple[App, Json]] = field(default_factory=list)
 
@@ -122,6 +124,13 @@ class Delivery:
             )
             await self._by_http(app, app.events_url, "events_api", envelope, headers)
 
+    async def verify(self, app: App) -> bool:
+        """Slack's first request to a new events URL: does the app echo the challenge?"""
+        challenge = secrets.token_urlsafe(24)
+        payload = {"type": "url_verification", "token": app.verification_token, "challenge": challenge}
+        answer = await self._by_http(app, app.events_url, "events_api", payload, {})
+        return challenge in (answer.get("challenge"), answer.get("text"))
+
     # --- interactions
 
     async def interact(self, app: App, kind: str, payload: Json, url: str | None = None) -> Json:
@@ -145,7 +154,11 @@ class Delivery:
             if patient:  # an event outlives the gap between two connections
                 await self.sockets.arrival(app)
             self.log.append(exchange)
-            return await self.sockets.push(app, frame)
+            self.in_flight += 1
+            try:
+                return await self.sockets.push(app, frame)
+            finally:
+                self.in_flight -= 1
 
         try:
             exchange.answer = await within(self.clock, ACK, send())
@@ -164,11 +177,13 @@ class Delivery:
         self.log.append(exchange)
         if url is None:
             raise DeliveryError("unknown_error", final=True)
+        self.in_flight += 1
         try:
             return await within(self.clock, ACK, self.http.post(app, url, headers, exchange))
         except TimeoutError as error:
             raise DeliveryError("http_timeout") from error
         finally:
+            self.in_flight -= 1
             self.workspace.pulse.beat()
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from bot.sandbox.apps import App
 from bot.sandbox.delivery import Delivery
 from bot.sandbox.kit.schema import Json
+from bot.sandbox.message import Message
 from bot.sandbox.modals import Modals
-from bot.sandbox.records import Channel, Message, User, View
+from bot.sandbox.records import Channel, User, View
 from bot.sandbox.responses import Responses
 from bot.sandbox.workspace import Workspace
 

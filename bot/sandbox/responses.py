@@ -14,7 +14,7 @@ from bot.sandbox.errors import SlackError
 from bot.sandbox.faults import Faults
 from bot.sandbox.kit import check_message
 from bot.sandbox.kit.schema import Json
-from bot.sandbox.records import Message
+from bot.sandbox.message import Message
 from bot.sandbox.wire import Exchange, WireLog
 from bot.sandbox.workspace import Workspace
 

@@ -23,10 +23,11 @@ from bot.sandbox.delivery import Delivery
 from bot.sandbox.faults import Faults
 from bot.sandbox.interactions import Interactions
 from bot.sandbox.kit.schema import Json
+from bot.sandbox.message import Message
 from bot.sandbox.modals import Modals
 from bot.sandbox.pulse import Pulse
 from bot.sandbox.rates import Rates
-from bot.sandbox.records import Channel, Message, User, Usergroup
+from bot.sandbox.records import Channel, User, Usergroup
 from bot.sandbox.responses import Responses
 from bot.sandbox.server import HOST, Server
 from bot.sandbox.signing import SignedHttp
@@ -118,6 +119,17 @@ class Sandbox:
     async def wait_for(self, predicate: Callable[[], T | None], timeout: float = 5.0) -> T:  # noqa: ASYNC109 - a test's deadline, in real time
         """The first true value of `predicate`, looked at again after every change; no polling."""
         return await self._pulse.wait_for(predicate, timeout=timeout)
+
+    async def quiet(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - the same
+        """Wait until nothing is on the wire.
+
+        Do this before moving a virtual clock by much: what is in flight would miss its three seconds.
+        """
+        await self.wait_for(lambda: not self.delivery.in_flight and not self._api.in_flight, timeout)
+
+    async def verify_url(self, app: App) -> bool:
+        """Challenge the events URL of an app in HTTP mode, as Slack does when it is entered."""
+        return await self.delivery.verify(app)
 
     async def replay(self, exchange: Exchange) -> Exchange:
         """Send a signed request of the log once more, byte for byte, as an eavesdropper would."""

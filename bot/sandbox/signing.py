@@ -73,6 +73,8 @@ class SignedHttp:
             raise DeliveryError("ssl_error") from error
         except aiohttp.ClientConnectionError as error:
             raise DeliveryError("connection_failed") from error
+        except aiohttp.ClientError as error:
+            raise DeliveryError("unknown_error") from error
 
 
 def signature(secret: str, stamp: str, body: bytes) -> str:
@@ -89,7 +91,12 @@ def encoded(kind: str, payload: Json) -> tuple[bytes, str]:
 
 
 def _read(text: str, content_type: str) -> Json:
-    if content_type == "application/json" and text:
-        body = json.loads(text)
-        return body if isinstance(body, dict) else {}
+    """An answer of the app; what is no JSON object is text to be shown."""
+    if content_type == "application/json":
+        try:
+            body = json.loads(text)
+        except ValueError:
+            body = None
+        if isinstance(body, dict):
+            return body
     return {"text": text} if text else {}

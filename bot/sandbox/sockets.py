@@ -48,10 +48,11 @@ class Connection:
 
 
 class Sockets:
-    """All Socket Mode connections of the workspace, by app."""
+    """All Socket Mode connections, by app; `life` is how many seconds a new one lasts."""
 
     def __init__(self, clock: Clock, faults: Faults, pulse: Pulse, spawn: Callable[..., object]) -> None:
         self.address = ""
+        self.life = LIFE
         self.refused: list[str] = []
         self._clock = clock
         self._faults = faults
@@ -110,7 +111,7 @@ class Sockets:
             await connection.send(_farewell("too_many_websockets"))
             await socket.close()
             return socket
-        life = DEBUG_LIFE if request.query.get("debug_reconnects") == "true" else LIFE
+        life = DEBUG_LIFE if request.query.get("debug_reconnects") == "true" else self.life
         await connection.send(self._hello(app_id, life))
         self._enter(connection)
         end = self._spawn(self._grow_old(connection, life))
@@ -156,7 +157,7 @@ class Sockets:
                 "host": "sandbox",
                 "started": "2026-01-01 00:00:00.000",
                 "build_number": 1,
-                "approximate_connection_time": int(life),
+                "approximate_connection_time": int(min(life, LIFE)),
             },
             "connection_info": {"app_id": app_id},
         }
@@ -183,7 +184,8 @@ class Sockets:
                 continue  # clients also send words such as "ping"
             waiting = connection.pending.get(ack.get("envelope_id", "")) if isinstance(ack, dict) else None
             if waiting is not None and not waiting.done():
-                waiting.set_result(ack.get("payload") or {})
+                payload = ack.get("payload")
+                waiting.set_result(payload if isinstance(payload, dict) else {})
 
     async def _grow_old(self, connection: Connection, life: float) -> None:
         await self._clock.sleep(life - WARNING)

@@ -13,8 +13,9 @@ from bot.sandbox.clock import Clock
 from bot.sandbox.errors import SlackError
 from bot.sandbox.kit import stored_blocks, stored_text
 from bot.sandbox.kit.schema import Json
+from bot.sandbox.message import File, Message
 from bot.sandbox.pulse import Pulse
-from bot.sandbox.records import Channel, File, Kind, Message, Team, User, Usergroup
+from bot.sandbox.records import Channel, Kind, Team, User, Usergroup
 
 Announce = Callable[[Json, Channel | None, App | None], None]
 SLACKBOT = "USLACKBOT"

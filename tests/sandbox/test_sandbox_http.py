@@ -84,6 +84,11 @@ async def test_a_conversation_over_http(sandbox: Sandbox, served: Served) -> Non
     await conversation(sandbox, served.channel.id, served.alice.id, bob.id)
 
 
+async def test_a_new_address_is_challenged(sandbox: Sandbox, served: Served) -> None:
+    """Bolt echoes the challenge of url_verification."""
+    assert await sandbox.verify_url(served.app)
+
+
 async def test_s01_a_changed_body_is_refused(sandbox: Sandbox, served: Served) -> None:
     """One byte changed after signing, and Bolt answers 401."""
     sandbox.faults.tamper = True

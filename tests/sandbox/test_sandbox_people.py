@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.sandbox import App, CannotDoError, Channel, Persona, Sandbox
@@ -102,6 +103,24 @@ async def test_s22_an_admin_deletes_an_entry(
     assert event["previous_message"]["text"] == "entry"
     assert event["channel_type"] == "group"
     assert "user" not in event
+
+
+async def test_s22_an_admin_does_the_same_with_a_token(
+    sandbox: Sandbox, client: AsyncWebClient, doors: Channel, alice: Persona, admin: Persona
+) -> None:
+    """By the Web API a person may do what their client lets them do: an admin deletes and archives."""
+    said = await client.chat_postMessage(channel=doors.id, text="entry")
+    member, governor = (
+        AsyncWebClient(sandbox.user_token(person.id), base_url=sandbox.api_url) for person in (alice, admin)
+    )
+    with pytest.raises(SlackApiError, match="cant_delete_message"):
+        await member.chat_delete(channel=doors.id, ts=said["ts"])
+    with pytest.raises(SlackApiError, match="restricted_action"):
+        await member.conversations_archive(channel=doors.id)
+    await governor.chat_delete(channel=doors.id, ts=said["ts"])
+    await governor.conversations_archive(channel=doors.id)
+    assert admin.messages(doors) == []
+    assert sandbox.channels[doors.id].is_archived
 
 
 async def test_s22_a_deleted_parent_is_told_as_a_change(

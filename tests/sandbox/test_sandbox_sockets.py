@@ -168,6 +168,19 @@ async def test_s15_pings_can_stay_unanswered(sandbox: Sandbox, wire: Wire) -> No
     assert (await wire.frame())["reason"] == "link_disabled"
 
 
+async def test_quiet_waits_for_what_is_in_flight(
+    sandbox: Sandbox, alice: Persona, doors: Channel, wire: Wire
+) -> None:
+    """quiet returns once everything sent has been answered."""
+    await alice.post(doors, "hello")
+    frame = await wire.frame()
+    waiting = asyncio.create_task(sandbox.quiet())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await wire.ack(frame)
+    await waiting
+
+
 async def test_a_bot_token_opens_no_socket(client: AsyncWebClient, door: App) -> None:
     """apps.connections.open takes the app-level token only."""
     answer = await client.api_test()

@@ -13,8 +13,9 @@ from bot.sandbox.client.screen import Memory, MessageScreen, Outcome, Screen
 from bot.sandbox.errors import CannotDoError, NoAnswerError, SlackError
 from bot.sandbox.interactions import Interactions
 from bot.sandbox.kit.schema import Json
+from bot.sandbox.message import Message
 from bot.sandbox.modals import Modals
-from bot.sandbox.records import Channel, Message, User
+from bot.sandbox.records import Channel, User
 from bot.sandbox.responses import ResponseUrl
 from bot.sandbox.workspace import Workspace
 

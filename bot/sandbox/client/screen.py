@@ -13,7 +13,8 @@ from bot.sandbox.errors import CannotDoError, NoAnswerError
 from bot.sandbox.interactions import Interactions
 from bot.sandbox.kit import check_options, human_text, plain
 from bot.sandbox.kit.schema import Json
-from bot.sandbox.records import Message, User, View, elements, one_element
+from bot.sandbox.message import Message, elements, one_element
+from bot.sandbox.records import User, View
 from bot.sandbox.workspace import Workspace
 
 Key = tuple[str, str]

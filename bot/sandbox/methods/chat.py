@@ -5,8 +5,9 @@ import json
 from bot.sandbox.errors import SlackError
 from bot.sandbox.kit import Problem, check_message, check_view
 from bot.sandbox.kit.schema import Json
+from bot.sandbox.message import Message
 from bot.sandbox.methods.call import Call, method
-from bot.sandbox.records import Channel, Message
+from bot.sandbox.records import Channel
 
 _SAID = (
     "text blocks attachments metadata markdown_text parse link_names mrkdwn unfurl_links unfurl_media "

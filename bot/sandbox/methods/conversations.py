@@ -4,8 +4,9 @@ import re
 
 from bot.sandbox.errors import SlackError
 from bot.sandbox.kit.schema import Json
+from bot.sandbox.message import Message
 from bot.sandbox.methods.call import Call, method
-from bot.sandbox.records import Channel, Message
+from bot.sandbox.records import Channel
 
 _TYPES = {"public_channel": "channel", "private_channel": "group", "im": "im", "mpim": "mpim"}
 _WINDOW = "latest oldest inclusive limit cursor include_all_metadata"

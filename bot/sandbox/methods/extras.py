@@ -2,8 +2,8 @@
 
 from bot.sandbox.errors import SlackError
 from bot.sandbox.kit.schema import Json
+from bot.sandbox.message import Message
 from bot.sandbox.methods.call import Call, method
-from bot.sandbox.records import Message
 
 
 def _marked(call: Call) -> Message:

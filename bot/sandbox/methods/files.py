@@ -5,8 +5,8 @@ from dataclasses import replace
 from bot.sandbox.errors import SlackError
 from bot.sandbox.kit import check_message
 from bot.sandbox.kit.schema import Json
+from bot.sandbox.message import File, Message
 from bot.sandbox.methods.call import Call, method
-from bot.sandbox.records import File, Message
 
 CHANNELS = 100
 
