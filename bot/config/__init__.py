@@ -8,7 +8,7 @@ from bot.config.duration import parse_duration, write_duration
 from bot.config.environment import MIGRATE, SERVE, VERIFY, Environment, Need, config_path
 from bot.config.errors import ConfigError
 from bot.config.file import Backend, Channels, File, History, Http, Keeper, Role, Slack
-from bot.config.loading import CheckBackend, Config, load
+from bot.config.loading import Config, SettingsOf, load
 
 __all__ = [
     "MIGRATE",
@@ -16,7 +16,6 @@ __all__ = [
     "VERIFY",
     "Backend",
     "Channels",
-    "CheckBackend",
     "Config",
     "ConfigError",
     "Environment",
@@ -26,6 +25,7 @@ __all__ = [
     "Keeper",
     "Need",
     "Role",
+    "SettingsOf",
     "Slack",
     "config_path",
     "load",

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, Vali
 
 from bot.config import words as w
 from bot.config.duration import Duration
-from bot.core.model import Mfa
+from bot.core.model import Mfa, PersonId
 
 Count = Annotated[int, Strict()]
 
@@ -145,8 +145,13 @@ class Backend(Table):
 
     kind: w.Name
     """Which adapter this is, e.g. `memory`, `postgres`, `aws-iam`. Each kind has further keys of its own."""
-    principals: Mapping[w.UserId, w.Line] = {}
+    people: Mapping[w.UserId, w.Line] = {}
     """Who a person is at this provider: Slack member id = the name there. Some kinds need none."""
+
+    @property
+    def principals(self) -> Mapping[PersonId, str]:
+        """`people`, in the word the desk uses for what a person is at a provider."""
+        return self.people
 
     @property
     def settings(self) -> Mapping[str, object]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from bot.backends import registry
 from bot.config import file as f
 from bot.config.environment import Environment, Need
 from bot.config.errors import ConfigError
@@ -19,8 +20,13 @@ from bot.core.model import Deny, Mfa, PersonId, Policy, Scenario, Terms, Tier
 PRODUCTION: Final = "production"
 """The environment whose approvers prove a second factor unless the file says otherwise."""
 
-CheckBackend = Callable[[str, Mapping[str, object]], object]
-"""Takes a backend's kind and its own keys. Raises `ValueError` (also pydantic's) when they are wrong."""
+SettingsOf = Callable[[str], type[BaseModel]]
+"""The model of a backend kind's own keys; raises `ValueError` with a sentence when there is no such kind."""
+
+
+def installed_kind(kind: str) -> type[BaseModel]:
+    """The settings of the kinds that are installed here."""
+    return registry.load(kind).Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +55,7 @@ def load(
     env: Mapping[str, str],
     *,
     need: Collection[Need] = (),
-    check_backend: CheckBackend = lambda _kind, _settings: None,
+    settings_of: SettingsOf = installed_kind,
 ) -> Config:
     """The configuration in `path`, with the part of `env` that a command needs.
 
@@ -65,7 +71,7 @@ def load(
         problems += error.problems
     try:
         content = _read(path)
-        file = _validated(_parsed(content, path), check_backend)
+        file = _validated(_parsed(content, path), settings_of)
     except ConfigError as error:
         problems += error.problems
     if environment is None or file is None:
@@ -106,20 +112,20 @@ def _parsed(content: bytes, path: Path) -> dict[str, Any]:
         raise ConfigError([f"{path.name}: {place} is not TOML: {what}. Mend it there first."]) from None
 
 
-def _validated(raw: dict[str, Any], check_backend: CheckBackend) -> f.File:
+def _validated(raw: dict[str, Any], settings_of: SettingsOf) -> f.File:
     problems: list[str] = []
     file = None
     try:
         file = f.File.model_validate(raw, context=Names.of(raw))
     except ValidationError as error:
         problems += problems_of(error, f.File)
-    problems += _backend_problems(raw, check_backend)
+    problems += _backend_problems(raw, settings_of)
     if file is None or problems:
         raise ConfigError(problems)
     return file
 
 
-def _backend_problems(raw: dict[str, Any], check_backend: CheckBackend) -> list[str]:
+def _backend_problems(raw: dict[str, Any], settings_of: SettingsOf) -> list[str]:
     """What the adapters say about their own keys, also when the rest of the file is wrong."""
     problems = []
     backends = raw.get("backends")
@@ -128,11 +134,14 @@ def _backend_problems(raw: dict[str, Any], check_backend: CheckBackend) -> list[
             continue
         settings = {key: value for key, value in table.items() if key not in f.Backend.model_fields}
         try:
-            check_backend(table["kind"], settings)
-        except ValidationError as error:
-            problems += problems_of(error, None, under=("backends", name))
+            model = settings_of(table["kind"])
         except ValueError as error:
-            problems.append(f"{key_of(('backends', name))}: {error}")
+            problems.append(f"{key_of(('backends', name, 'kind'))}: {error}")
+            continue
+        try:
+            model.model_validate(settings)
+        except ValidationError as error:
+            problems += problems_of(error, model, under=("backends", name))
     return problems
 
 

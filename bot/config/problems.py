@@ -31,7 +31,7 @@ _SENTENCES: Final[Mapping[str, Callable[[dict[str, Any]], str]]] = {
 }
 
 
-def problems_of(error: ValidationError, model: type[BaseModel] | None, under: Loc = ()) -> list[str]:
+def problems_of(error: ValidationError, model: type[BaseModel], under: Loc = ()) -> list[str]:
     """One line for each mistake. `under` is where in the file it stands; `model` helps to say what fits."""
     found = error.errors()
     return [
@@ -55,11 +55,11 @@ def key_of(loc: Loc) -> str:
     return "".join(parts).removeprefix(".") or "the file"
 
 
-def _sentence(found: ErrorDetails, model: type[BaseModel] | None) -> str:
+def _sentence(found: ErrorDetails, model: type[BaseModel]) -> str:
     kind, context = found["type"], found.get("ctx", {})
     if kind == "value_error":
         return str(context["error"])
-    owner, name = model and _model_at(model, found["loc"][:-1]), str(found["loc"][-1])
+    owner, name = _model_at(model, found["loc"][:-1]), str(found["loc"][-1])
     if kind == "extra_forbidden":
         return f"Nothing here is called that. {nearest(name, owner.model_fields if owner else ())}"
     if kind == "missing":
@@ -78,7 +78,8 @@ def _model_at(model: type[BaseModel], loc: Loc) -> type[BaseModel] | None:
             info = here.model_fields.get(str(part))
             here = info.annotation if info else None
         else:  # a mapping's values or a list's items
-            here = get_args(here)[1 if get_origin(here) not in {tuple, list} else 0]
+            inner = get_args(here)
+            here = inner[0 if get_origin(here) in {tuple, list} else -1] if inner else None
         here = _bare(here)
     return here if isinstance(here, type) and issubclass(here, BaseModel) else None
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from bot.config import Config, ConfigError, load
 
@@ -25,7 +26,7 @@ security = ["security"]
 reviewers = ["security"]
 [backends.db]
 kind = "memory"
-[backends.db.principals]
+[backends.db.people]
 U0ALICE = "alice"
 [accesses.db-read]
 title = "Database, read"
@@ -43,6 +44,11 @@ accesses = ["db-read"]
 incident = { pattern = 'INC-\\d+', example = "INC-42" }
 """
 
+
+class AnySettings(BaseModel):
+    """A kind of backend that takes whatever it is told."""
+
+
 Loads = Callable[..., Config]
 Problems = Callable[..., list[str]]
 
@@ -58,7 +64,7 @@ def loads(tmp_path: Path) -> Loads:
             text = text.replace(old, new)
         path = tmp_path / "breakglass.toml"
         path.write_text(text + more)
-        return load(path, {})
+        return load(path, {}, settings_of=lambda _: AnySettings)
 
     return do
 

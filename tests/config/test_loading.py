@@ -1,12 +1,11 @@
 """The file: what a right one becomes, and one true sentence for each mistake."""
 
 import hashlib
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from bot.config import SERVE, ConfigError, load
 from bot.core.model import Deny, Mfa, PersonId, Scenario, Terms, Tier
@@ -121,7 +120,7 @@ def test_an_access_may_be_reviewed_otherwise(loads: Loads) -> None:
         (
             'U0ALICE = "alice"',
             'alice = "alice"',
-            "backends.db.principals.alice: “alice” is not a Slack member",
+            "backends.db.people.alice: “alice” is not a Slack member",
         ),
         ('"Database, read"', '"' + "x" * 76 + '"', "accesses.db-read.title: This is longer than 75 charact"),
         ('"Database, read"', '" "', "accesses.db-read.title: This must be one line that people can read. Wr"),
@@ -133,8 +132,8 @@ def test_an_access_may_be_reviewed_otherwise(loads: Loads) -> None:
         ('"high"', '"hihg"', "accesses.db-read.risk: This word is not known here. Write 'low', 'medium' or"),
         (
             'backend = "db"',
-            'backend = "dv"',
-            "accesses.db-read.backend: There is no backend “dv”. Did you me",
+            'backend = "dbs"',
+            "accesses.db-read.backend: There is no backend “dbs”. Did you",
         ),
         (
             '{ role = "ro" }',
@@ -312,27 +311,30 @@ class Settings(BaseModel):
     """What some adapter wants to know."""
 
     model_config = ConfigDict(extra="forbid")
-    port: int
+    port: int = Field(description="Where it listens.")
 
 
-def _check(kind: str, settings: Mapping[str, object]) -> object:
+def settings_of(kind: str) -> type[BaseModel]:
     if kind != "memory":
-        raise ValueError(f"There is no kind “{kind}”. Known here: memory.")
-    return Settings.model_validate(settings)
+        raise ValueError(f"There is no backend kind “{kind}”. Known here: memory.")
+    return Settings
 
 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('kind = "oracle"', "backends.db: There is no kind “oracle”. Known here: memory."),
-        ('kind = "memory"', "backends.db.port: This is missing. Add it."),
-        ('kind = "memory"\nport = 1\npots = 2', "backends.db.pots: Nothing here is called that."),
+        ('kind = "oracle"', "backends.db.kind: There is no backend kind “oracle”. Known here: memory."),
+        ('kind = "memory"', "backends.db.port: This is missing. Add it: Where it listens."),
+        (
+            'kind = "memory"\nport = 1\npots = 2',
+            "backends.db.pots: Nothing here is called that. Did you mean “port”?",
+        ),
     ],
 )
 def test_a_backends_own_keys_are_judged_by_its_adapter(tmp_path: Path, line: str, said: str) -> None:
     path = tmp_path / "breakglass.toml"
     path.write_text(SMALL.replace('kind = "memory"', line).replace('"acme"', '"Acme"'))
     with pytest.raises(ConfigError) as error:
-        load(path, {}, check_backend=_check)
+        load(path, {}, settings_of=settings_of)
     assert len(error.value.problems) == 2, "together with the mistakes elsewhere"
     assert error.value.problems[1].startswith(said)
