@@ -11,7 +11,6 @@ from aiohttp import web
 
 from bot.sandbox.apps import App
 from bot.sandbox.errors import SlackError
-from bot.sandbox.faults import Faults
 from bot.sandbox.kit import check_message
 from bot.sandbox.kit.schema import Json
 from bot.sandbox.message import Message
@@ -39,7 +38,6 @@ class Responses:
     """All response_urls handed out, by the secret at their end."""
 
     workspace: Workspace
-    faults: Faults
     log: WireLog
     base_url: str = ""
 

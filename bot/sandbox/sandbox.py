@@ -53,7 +53,7 @@ class Sandbox:
         self.workspace = Workspace(clock, self._pulse)
         self.modals = Modals(self.workspace)
         self.sockets = Sockets(clock, self.faults, self._pulse, self._tasks.spawn)
-        self.responses = Responses(self.workspace, self.faults, self.wire_log)
+        self.responses = Responses(self.workspace, self.wire_log)
         self._http = SignedHttp(aiohttp.ClientSession(), self.faults)
         self.delivery = Delivery(
             workspace=self.workspace,

@@ -52,9 +52,13 @@ class Persona:
         """The replies to a message, newest last."""
         return self._workspace.replies(parent)
 
+    def direct(self, app: App | None = None) -> Channel:
+        """The conversation with an app's bot, as a channel to post in."""
+        return self._workspace.direct(self._app(app).bot_user_id, self.id)
+
     def direct_messages(self, app: App | None = None) -> list[Message]:
         """The conversation with an app's bot, newest last."""
-        return self.messages(self._workspace.direct(self._app(app).bot_user_id, self.id))
+        return self.messages(self.direct(app))
 
     def ephemerals(self, channel: Place | None = None) -> list[Message]:
         """What only this person sees, newest last."""
