@@ -81,13 +81,13 @@ VARIABLES: Final[Mapping[str, Variable]] = {
         Need.SECRET_KEYS,
         True,
         "Fernet keys that encrypt secrets at rest, separated by commas. The first encrypts, all decrypt: to "
-        "rotate, put a new one in front. Make one with "
-        '`python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"`.',
+        "rotate, put a new one in front. `breakglass keygen` makes one.",
     ),
     "BREAKGLASS_SIGNING_KEY_FILE": Variable(
         Need.SIGNING_KEY,
         True,
-        "Path of the Ed25519 key that signs the history. Only the user who runs the server may read it.",
+        "Path of the Ed25519 key that signs the history. Only the user who runs the server may read it. "
+        "`breakglass keygen` makes one.",
     ),
 }
 
@@ -216,8 +216,7 @@ def _fernet_keys(text: str) -> str:
         except ValueError:
             raise ValueError(
                 f"Key {number} of {len(keys)} is not a Fernet key (44 characters of URL-safe base64). "
-                'Make one: python -c "from cryptography.fernet import Fernet; '
-                'print(Fernet.generate_key().decode())"'
+                "Make one: breakglass keygen"
             ) from None
     if len(set(keys)) != len(keys):
         raise ValueError("The same key is listed twice. Remove one of the two.")
@@ -229,7 +228,7 @@ def _private(text: str) -> str:
         mode = Path(text).stat().st_mode
     except OSError as error:
         raise ValueError(
-            f"{text} cannot be read ({error.strerror}). Mend the path, or make the key."
+            f"{text} cannot be read ({error.strerror}). Mend the path, or make one: breakglass keygen"
         ) from None
     if not stat.S_ISREG(mode) or not os.access(text, os.R_OK):
         raise ValueError(

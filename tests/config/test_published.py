@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,14 @@ import jsonschema  # type: ignore[import-untyped]  # published without types
 import pytest
 from pydantic import BaseModel
 
+from bot.backends import registry
+from bot.check.facts import Facts
+from bot.check.lockouts import lockouts
+from bot.check.surroundings import loose_ends
 from bot.config import file as models
 from bot.config import load
 from bot.config.reference import reference, schema
+from bot.core.model import Person, PersonId
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config" / "breakglass.toml"
@@ -39,6 +45,27 @@ def test_the_reference_is_the_models_own() -> None:
 def test_the_example_is_right() -> None:
     config = load(EXAMPLE, {})
     assert set(config.policy.accesses) >= {"prod-db-read", "prod-db-admin", "practice"}
+
+
+def test_nobody_is_locked_out_of_the_example() -> None:
+    config = load(EXAMPLE, {})
+    everyone = {PersonId(user) for role in config.roles.values() for user in role.users}
+    facts = Facts({id: Person(id, id) for id in everyone}, {}, {}, frozenset())
+    backends = {
+        name: registry.create(
+            backend.kind,
+            backend.settings,
+            name=name,
+            installation=config.installation,
+            env={"PROD_DB_URL": "postgresql://broker:x@db.example/app"},
+        )
+        for name, backend in config.backends.items()
+    }
+    found = [
+        *lockouts(config, facts.roster(config), backends, everyone, datetime.now(UTC)),
+        *loose_ends(config),
+    ]
+    assert found == []
 
 
 def test_editors_find_the_example_right_too() -> None:
