@@ -1,0 +1,165 @@
+"""What the security channel hears: what is wrong, and what to do about it.
+
+Rule: an alarm is rare enough to be read. A wrong code is not one, five are; a click by a curious colleague is
+not one, an attempt to approve oneself is.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from bot.core import events as e
+from bot.core.model import Request, RequestId, Verdict
+from bot.slack.views.text import Payload, escape, mention, message, moment, one_line, section
+
+AGAIN: Final = timedelta(hours=1)
+"""An access that cannot be ended is said again this often. Retries are at most 5 minutes apart."""
+
+_RETRY: Final = timedelta(minutes=5)
+
+_ATTEMPTS: Final = {
+    "self_approval": "tried to approve their own request. Nothing was approved.",
+    "denied": "asked for something the deny-list forbids. Nothing was filed.",
+    "locked": "is locked out after too many wrong codes and tried again. Ask them whether it was they.",
+    "already_shown": "asked for a credential that was shown already. If the first time was somebody else, "
+    "revoke that access now.",
+    "deactivated": "acts although the account is deactivated. End its Slack sessions.",
+    "guest": "tried to act as a guest of the workspace. Guests have no say.",
+    "bot": "is a bot and tried to act as a human.",
+    "stranger": "is from another organisation and tried to act here. See which shared channel they are in.",
+    "other_team": "sent an interaction from another workspace. See where the app is installed.",
+    "unknown_person": "is not known to Slack in this workspace and tried to act.",
+}
+_PROOFS: Final = {
+    "replayed": "entered a code that was used before. If it was read over a shoulder or intercepted, their "
+    "second factor is not safe; ask them.",
+    "bad_token": "entered an enrolment token that is not theirs or not valid. Whoever gets a token can "
+    "become them; ask where it came from.",
+}
+
+
+class Fact(Protocol):
+    """A line of the history, as far as it matters here."""
+
+    @property
+    def at(self) -> datetime:
+        """When it happened."""
+        ...
+
+    @property
+    def event(self) -> e.Event:
+        """The fact itself."""
+        ...
+
+    @property
+    def request(self) -> RequestId | None:
+        """The request it is about."""
+        ...
+
+
+def alarm(fact: Fact, request: Request | None = None) -> Payload | None:
+    """What the security channel must hear of this fact; None for most. `request` is the one it is about."""
+    text = _says(fact, request)
+    return None if text is None else message(text, section(text))
+
+
+def _says(  # noqa: C901, PLR0911  one case per fact reads better than a table of functions
+    fact: Fact, request: Request | None
+) -> str | None:
+    event = fact.event
+    match event:
+        case e.AttemptRefused():
+            return _attempt(event)
+        case e.ProofRefused(code=code) if code in _PROOFS:
+            return f"*Second factor:* {mention(event.actor)} {_PROOFS[code]}{_about(event.about)}"
+        case e.RevokeFailed(stuck=True) if is_time_to_say(fact, request):
+            return (
+                f"*Access not ended:* {fact.request or 'a grant'} is still there after repeated attempts. "
+                f"The provider says: {escape(one_line(event.error))} It is tried again at "
+                f"{moment(event.next_try_at)}, for ever. If you can, end it by hand at the provider."
+            )
+        case e.LeaseAltered():
+            return (
+                f"*Changed from outside:* somebody changed the access of {fact.request or 'a grant'} at the "
+                f"provider: {escape(one_line(event.what))} See who, and revoke it if nobody should have."
+            )
+        case e.ReviewSigned(verdict=Verdict.MISUSE):
+            return f"*Misuse:* so {mention(event.actor)} judged the use of {fact.request}. See its review."
+        case e.ReviewOverdue():
+            return f"*Review overdue:* nobody has reviewed {fact.request}. Its card has the button."
+        case e.OrphanFound():
+            return (
+                f"*Unexplained access:* {escape(event.backend)} holds {escape(event.mark)}, which carries "
+                f"our mark, and no grant in force explains it.{_about(event.about)} It is being ended. See "
+                "who made it: our own credentials there may have been used by somebody else."
+            )
+        case e.OrphanEnded():
+            return (
+                f"*Unexplained access ended:* {escape(event.mark)} is proved gone at {escape(event.backend)}."
+            )
+        case e.BackendSilent():
+            return (
+                f"*Provider silent:* {escape(event.backend)} cannot be asked what lives there: "
+                f"{escape(one_line(event.error))} Ending access there may be late. See whether it is up and "
+                "our credentials are valid."
+            )
+        case e.BackendAnswers():
+            return f"*Provider back:* {escape(event.backend)} answers again."
+        case _:
+            return _channel(event)
+
+
+def _channel(event: e.Event) -> str | None:
+    """The audit channel, and the server itself."""
+    match event:
+        case e.AuditEntryDeleted() | e.AuditEntryChanged():
+            done = "deleted" if isinstance(event, e.AuditEntryDeleted) else "changed"
+            return (
+                f"*Audit entry {done}:* somebody {done} our message with #{event.first_seq} to "
+                f"#{event.last_seq} in {_place(event.channel)}. The history itself is whole; run “breakglass "
+                "verify”, and see in Slack's own audit log who it was."
+            )
+        case e.ForeignPost():
+            return (
+                f"*Foreign post:* {mention(event.by)} posted in {_place(event.channel)}, where only "
+                "Breakglass speaks. Treat what it says as not ours, and restrict who may post there."
+            )
+        case e.AuditChannelLost():
+            return (
+                f"*Audit channel lost:* {escape(one_line(event.because))} New access is refused until it is "
+                "back; what is active still ends on time. Restore the channel and invite the bot."
+            )
+        case e.AuditChannelBack():
+            return "*Audit channel back:* it can be written again; new access can be granted."
+        case e.ServerStarted(other_slack=address) if address:
+            return (
+                f"*Not Slack's own address:* a server started that takes {escape(one_line(address))} for "
+                "Slack. Whoever answers there can forge every approver. If this is no demonstration, stop it."
+            )
+        case _:
+            return None
+
+
+def _attempt(event: e.AttemptRefused) -> str | None:
+    if event.code == "not_yours" and event.verb == "reveal":
+        what = "tried to see a credential that belongs to somebody else. It was not shown."
+    elif event.code in _ATTEMPTS:
+        what = _ATTEMPTS[event.code]
+    else:
+        return None
+    return f"*Refused:* {mention(event.actor)} {what}{_about(event.about)}"
+
+
+def _about(id: RequestId | None) -> str:
+    return f" It was about {escape(id)}." if id else ""
+
+
+def _place(channel: str) -> str:
+    return f"<#{channel}>" if channel.isalnum() else escape(one_line(channel))
+
+
+def is_time_to_say(fact: Fact, request: Request | None) -> bool:
+    """When it got stuck, and then about once an hour."""
+    if request is None or request.end is None or request.end.stuck_since is None:
+        return True
+    stuck = fact.at - request.end.stuck_since
+    return stuck <= timedelta(0) or (stuck >= AGAIN and stuck % AGAIN < _RETRY)

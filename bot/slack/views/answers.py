@@ -1,0 +1,45 @@
+"""Reads back what somebody filled in, by the name of the field.
+
+Rule: a field is one input block. Its block id is the field's name, or `name:what it belongs to`: under
+another id Slack forgets what was chosen, which is what must happen when the choices themselves have changed.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def text(view: Mapping[str, Any], field: str) -> str:
+    """What was typed; empty when nothing was."""
+    return str(_entry(view, field).get("value") or "")
+
+
+def choice(view: Mapping[str, Any], field: str) -> str:
+    """The value of the chosen option; empty when none is chosen."""
+    option = _entry(view, field).get("selected_option") or {}
+    return str(option.get("value") or "")
+
+
+def choices(view: Mapping[str, Any], field: str) -> list[str]:
+    """The values of all chosen options."""
+    return [str(option.get("value", "")) for option in _entry(view, field).get("selected_options") or []]
+
+
+def block_of(view: Mapping[str, Any], field: str) -> str | None:
+    """The id of the input block of this field, where an error can stand; None when the view has none."""
+    for block in view.get("blocks", []):
+        if block.get("type") == "input" and name_of(str(block.get("block_id", ""))) == field:
+            return str(block["block_id"])
+    return None
+
+
+def name_of(block_id: str) -> str:
+    """The field that a block belongs to."""
+    return block_id.partition(":")[0]
+
+
+def _entry(view: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+    for block_id, actions in view.get("state", {}).get("values", {}).items():
+        if name_of(block_id) == field:
+            for entry in actions.values():
+                return entry if isinstance(entry, Mapping) else {}
+    return {}
