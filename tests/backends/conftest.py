@@ -1,5 +1,9 @@
-"""Assertions of the contract explain themselves like those of any test."""
+"""Assertions of the contract explain themselves like those of any test; providers are there on demand."""
 
 import pytest
 
+from tests.providers.fixtures import cluster
+
 pytest.register_assert_rewrite("tests.backends.contract")
+
+__all__ = ["cluster"]

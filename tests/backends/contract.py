@@ -178,8 +178,8 @@ class Contract:
     async def test_live_ignores_strangers_and_other_installations(self, rig: Rig) -> None:
         ours = order_for(rig)
         for name in (
-            "bg",
-            "stranger",
+            rig.installation,
+            f"stranger-{rig.installation}",
             f"bg-{rig.installation}-2-7k3q2m",
             f"bg-{rig.installation}x-7k3q2m",
             f"bg-{rig.installation}-7k3q2mm",

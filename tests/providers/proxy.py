@@ -23,6 +23,8 @@ class Proxy:
         self._last_words = b""
         self._swallowing = False
         self._writers: set[asyncio.StreamWriter] = set()
+        self.heard = bytearray()
+        """Every byte the client sent, to look for what must not travel."""
         self.port = 0
 
     def pause(self) -> None:
@@ -81,6 +83,7 @@ class Proxy:
         with contextlib.suppress(OSError):
             while part := await reader.read(CHUNK):
                 await self._open.wait()
+                self.heard += part
                 seen = (seen + part)[-CHUNK:]
                 if self._last_words and self._last_words in seen:
                     self._swallowing = True
