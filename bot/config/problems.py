@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
-from typing import Annotated, Any, Final, Union, get_args, get_origin
+from typing import Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -67,7 +67,7 @@ def _sentence(found: ErrorDetails, model: type[BaseModel]) -> str:
         return f"This is missing. Add it: {described}" if described else "This is missing. Add it."
     if kind in _SENTENCES:
         return _SENTENCES[kind](context)
-    return f"{found['msg']}. See docs/configuration.md."
+    return f"{found['msg']}. Mend the value."
 
 
 def _model_at(model: type[BaseModel], loc: Loc) -> type[BaseModel] | None:
@@ -85,9 +85,7 @@ def _model_at(model: type[BaseModel], loc: Loc) -> type[BaseModel] | None:
 
 
 def _bare(annotation: Any) -> Any:  # noqa: ANN401 - annotations have no common type
-    """`Annotated[X, ...]` and `X | None` as `X`."""
-    if get_origin(annotation) is Annotated:
-        return _bare(get_args(annotation)[0])
+    """`X | None` as `X`."""
     if get_origin(annotation) in {Union, UnionType}:
-        return _bare(next(arg for arg in get_args(annotation) if arg is not type(None)))
+        return next(arg for arg in get_args(annotation) if arg is not type(None))
     return annotation

@@ -193,6 +193,11 @@ def test_an_access_may_be_reviewed_otherwise(loads: Loads) -> None:
             "scenarios.locks.criteria[0]: This is longer than 75 characters. Shorten it.",
         ),
         (
+            ', example = "INC-42" }',
+            " }",
+            "scenarios.locks.incident.example: This is missing. Add it: A reference",
+        ),
+        (
             '["Customers are affected"]',
             '["a", "a"]',
             "scenarios.locks: A criterion or an access is listed tw",
@@ -325,6 +330,10 @@ def settings_of(kind: str) -> type[BaseModel]:
     [
         ('kind = "oracle"', "backends.db.kind: There is no backend kind “oracle”. Known here: memory."),
         ('kind = "memory"', "backends.db.port: This is missing. Add it: Where it listens."),
+        (
+            'kind = "memory"\nport = "x"',
+            "backends.db.port: Input should be a valid integer, unable to parse string as an integer. Mend",
+        ),
         (
             'kind = "memory"\nport = 1\npots = 2',
             "backends.db.pots: Nothing here is called that. Did you mean “port”?",
