@@ -141,6 +141,13 @@ def upgrade() -> None:
                     f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
                     f"BEGIN SELECT RAISE(ABORT, '{table}: history is append-only'); END"
                 )
+            # INSERT OR REPLACE deletes without the trigger above on a connection without recursive_triggers.
+            key = "seq" if table == "events" else "id"
+            op.execute(
+                f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
+                f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key}) "
+                f"BEGIN SELECT RAISE(ABORT, '{table}: history is append-only'); END"
+            )
         return
     op.execute(
         "CREATE FUNCTION history_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
