@@ -3,7 +3,7 @@
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, NewType
@@ -34,6 +34,20 @@ from bot.core.model import (
 NOW = datetime(2026, 11, 21, 2, 17, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Clock:
+    """Virtual time."""
+
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, by: timedelta) -> None:
+        self.now += by
+
 
 ANNA = PersonId("U0ANNA")
 """On call: asks."""
@@ -118,7 +132,7 @@ def opened(id: str = "BG-7K3Q2M", terms: Terms = TERMS, **changes: Any) -> e.Req
         terms=terms,
         policy="p" * 64,
         duration=15 * MINUTE,
-        reason=said("The replica lags by an hour; I look at what holds it."),
+        reason=said(f"The replica lags by an hour; I look at what holds it. {id}"),
         incident="INC-42",
         principal="anna",
         mark=Mark(f"bg-acme-{id.removeprefix('BG-').lower()}"),

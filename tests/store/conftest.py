@@ -1,0 +1,39 @@
+"""A real SQLite file with the real schema, and a store on it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bot.store import Store, migrate, open_engine
+from tests.core.samples import Clock
+
+INSTALLATION = "acme"
+ORIGIN = "breakglass.example/acme"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "breakglass.db"
+
+
+@pytest.fixture
+async def empty(file: Path) -> AsyncIterator[AsyncEngine]:
+    """No schema yet."""
+    engine = open_engine(f"sqlite+aiosqlite:///{file}")
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def store(empty: AsyncEngine, clock: Clock) -> Store:
+    await migrate(empty)
+    store = Store(empty, clock, policy="p" * 64)
+    await store.begin_history(INSTALLATION, ORIGIN)
+    return store
