@@ -7,7 +7,7 @@
     modals    the other windows: codes, decisions, reports, reviews, enrolment, a credential, a refusal
     notices   what a fact means for people: direct messages, lines in the card's thread, alarms
     audit     the history, line by line, for the audit channel
-    help      `/breakglass help` and `status`
+    guide     what the command answers: help, status, short sentences
 
 Rule: no client, no await, no clock. A rendering can be made a hundred times and never touches anything.
 """

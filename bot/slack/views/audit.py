@@ -1,8 +1,8 @@
 """The history, line by line, for the audit channel, and the signed checkpoints.
 
-Rule: every fact becomes one line that a person understands, and lines are told in order and whole numbers:
-`first` and `last` in the metadata say which. Nobody is notified by an entry: people stand there by name and
-id. People's words stand in quotes, harmless, and may be cut; the history has them whole.
+Rule: every fact becomes one line that a person understands. In a message's metadata, `first` and `last` say
+which lines it carries and `key` which message it is. Nobody is notified by an entry: people stand there by
+name and id. People's words stand in quotes, harmless, and may be cut; the history has them whole.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -67,10 +67,8 @@ def audit_line(line: Line, leaf: bytes = b"", faces: Faces = UNKNOWN) -> str:
     return cut(one_line(f"#{line.seq} {at} {about}{what}"), _LINE) + mark
 
 
-def audit_message(
-    lines: Sequence[Line], leaves: Sequence[bytes] = (), faces: Faces = UNKNOWN
-) -> tuple[Payload, int]:
-    """One message for as many of `lines` (not none) as fit, from the first on; and how many these are."""
+def audit_message(lines: Sequence[Line], leaves: Sequence[bytes] = (), faces: Faces = UNKNOWN) -> Payload:
+    """One message for as many of `lines` (not none) as fit, from the first on; its metadata says how many."""
     texts: list[str] = []
     room = FOLDED
     for number, line in enumerate(lines[:MOST_LINES]):
@@ -82,12 +80,12 @@ def audit_message(
     first, last = lines[0].seq, lines[len(texts) - 1].seq
     said = [part for text in texts for part in _parts(text)]
     rich = {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": said[:-1]}]}
-    message = {
+    payload = {"key": f"audit/{first}", "first": first, "last": last}
+    return {
         "text": cut(_BREAK.join(escape(text) for text in texts), FOLDED),
         "blocks": [rich],
-        "metadata": {"event_type": "breakglass_audit", "event_payload": {"first": first, "last": last}},
+        "metadata": {"event_type": "breakglass_audit", "event_payload": payload},
     }
-    return message, len(texts)
 
 
 def _parts(text: str) -> list[Payload]:
@@ -100,8 +98,9 @@ def _parts(text: str) -> list[Payload]:
     ]
 
 
-def checkpoint_message(note: str, size: int) -> Payload:
+def checkpoint_message(id: int, size: int, note: str) -> Payload:
     """A signed checkpoint, character by character, so that anybody can copy and verify it."""
+    payload = {"key": f"checkpoint/{id}", "first": id, "last": id, "size": size}
     return {
         "text": f"Signed checkpoint: the history has {size} {'entry' if size == 1 else 'entries'}.",
         "blocks": [
@@ -118,7 +117,7 @@ def checkpoint_message(note: str, size: int) -> Payload:
             },
             verbatim(note),
         ],
-        "metadata": {"event_type": "breakglass_checkpoint", "event_payload": {"size": size}},
+        "metadata": {"event_type": "breakglass_checkpoint", "event_payload": payload},
     }
 
 
@@ -148,7 +147,8 @@ def _opened(event: e.RequestOpened, faces: Faces) -> str:
     return (
         f"{_who(event.actor, faces)} asked for {terms.title} ({terms.environment}, {terms.risk} risk; "
         f"{scope} at {terms.backend}{principal}) for {human_duration(event.duration)}, "
-        f"scenario {event.scenario}, {len(event.criteria)} criteria confirmed{incident}. Reason: {_quote(event.reason)}"
+        f"scenario {event.scenario}, {len(event.criteria)} criteria confirmed{incident}. "
+        f"Reason: {_quote(event.reason)}"
     )
 
 

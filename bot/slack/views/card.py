@@ -34,7 +34,7 @@ LATER_WORDS = 1500
 def request_card(request: Request, now: datetime, faces: Faces = UNKNOWN) -> Payload:
     """Arguments of chat.postMessage and chat.update: text, blocks, metadata.
 
-    The metadata names request and version, so that a post whose answer was lost can be found.
+    The metadata names the request, so that a post whose answer was lost can be found.
     """
     title, sentence = says.headline(request, now, faces)
     blocks = [
@@ -48,7 +48,7 @@ def request_card(request: Request, now: datetime, faces: Faces = UNKNOWN) -> Pay
         *([small(f"How it ends. {says.ending(request.ending)}")] if request.state in PENDING | HELD else []),
         *buttons.row(request, buttons.on_card(request), faces),
     ]
-    payload = {"request": request.id, "version": request.version}
+    payload = {"key": request.id, "request": request.id, "version": request.version}
     return {
         **message(_aloud(request, title, sentence), *blocks),
         "metadata": {"event_type": "breakglass_card", "event_payload": payload},

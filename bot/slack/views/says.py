@@ -209,11 +209,13 @@ def effect(request: Request, name: str) -> str:
 def afterwards(terms: Terms) -> str:
     """What asking for this access sets going, plain: told on the last line of the form."""
     reviewers = " or ".join(dict.fromkeys(terms.reviewers))
+    lapse, report, review = map(
+        policy.human_duration, (terms.lapse_after, terms.report_within, terms.review_within)
+    )
     return (
-        f"{needed(terms.tiers)} must approve; if they do not within {policy.human_duration(terms.lapse_after)}, "
-        "it lapses. Then access begins at once, for as long as you chose. Afterwards you report what you did "
-        f"(within {policy.human_duration(terms.report_within)}) and {reviewers} reviews it "
-        f"(within {policy.human_duration(terms.review_within)}). All of it goes on the record."
+        f"{needed(terms.tiers)} must approve; undecided, it lapses after {lapse}. Then access begins at once "
+        f"for as long as you chose. Afterwards you report what you did (within {report}) and {reviewers} "
+        f"reviews it (within {review}). All of it goes on the record."
     )
 
 

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from bot.core import policy
@@ -13,6 +13,8 @@ from bot.slack.views.text import Payload, cut, escape, mention, message, moment,
 
 COMMAND: Final = "/breakglass"
 WORDS: Final = ("help", "status", "revoke", "enroll", "review")
+ID_LENGTH: Final = 6
+NO_TIME: Final = timedelta(0)
 MOST: Final = 15
 """Lines in one list of the status; the rest is counted."""
 
@@ -152,8 +154,15 @@ def _may_review(request: Request, person: PersonId, roster: Roster, now: datetim
     return True
 
 
-def read_id(typed: str) -> RequestId:
-    """The request meant by `bg-7k3q2m`, `7K3Q2M`, `BG 7K3Q2M`: O is read as 0, I and L as 1."""
-    plain_id = "".join(char for char in typed.upper() if char.isalnum())
-    plain_id = plain_id.removeprefix("BG") if len(plain_id) > 6 else plain_id
-    return RequestId("BG-" + plain_id.replace("O", "0").replace("I", "1").replace("L", "1"))
+def read_id(typed: Sequence[str]) -> tuple[RequestId, list[str]]:
+    """(the request meant by `bg-7k3q2m`, `7K3Q2M` or `BG 7K3Q2M`; what was typed after it).
+
+    The alphabet of ids has no O, I and L: they are read as 0, 1 and 1.
+    """
+    first, *rest = typed
+    if first.casefold().strip("-:") == "bg" and rest:
+        first, *rest = rest
+    letters = "".join(char for char in first.upper() if char.isascii() and char.isalnum())
+    if len(letters) > ID_LENGTH:
+        letters = letters.removeprefix("BG")
+    return RequestId("BG-" + letters.translate(str.maketrans("OIL", "011"))), rest

@@ -1,0 +1,149 @@
+"""Slack's own framework, set up so that nothing is hidden and nobody waits in vain.
+
+Rules: Bolt's filter of our own events is off, because it would hide that somebody deleted an audit entry. An
+interaction that arrives again is not acted on again. Whatever fails, the person gets a sentence instead of
+Slack's “dispatch_failed”, and the log gets no word of what they typed.
+"""
+
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+from slack_bolt.async_app import AsyncApp, AsyncBoltContext
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.error import BoltUnhandledRequestError
+from slack_bolt.response import BoltResponse
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.core import events as e
+from bot.core.model import PersonId
+from bot.slack import listeners
+from bot.slack.listeners.counter import Aside, Counter, log_failure
+from bot.slack.views import modals
+from bot.slack.views.guide import FAILED, OTHER_TEAM, OUTDATED
+
+__all__ = ["Aside", "Counter", "build_app"]
+
+log = logging.getLogger(__name__)
+
+REMEMBERED: Final = 10_000
+"""Interactions and events known in memory; what changes state is also known in the database, for good."""
+
+Next = Callable[[], Awaitable[BoltResponse]]
+
+
+def build_app(counter: Counter, *more: Callable[[AsyncApp], None], signing_secret: str = "") -> AsyncApp:
+    """The app with all listeners, those of `more` too.
+
+    Args:
+        counter: what the listeners hold. Its client sends; Bolt only receives.
+        more: each registers further listeners.
+        signing_secret: for signed HTTP; Socket Mode needs none.
+    """
+    app = AsyncApp(
+        client=_receiving(counter.client),
+        authorize=_authorize(counter.client),
+        signing_secret=signing_secret or None,
+        ignoring_self_events_enabled=False,
+        raise_error_for_unhandled_request=True,
+        process_before_response=False,
+    )
+    app.use(_our_team(counter))
+    app.use(_once())
+    app.error(_failed)
+    listeners.register(app, counter)
+    for register in more:
+        register(app)
+    return app
+
+
+def _receiving(client: AsyncWebClient) -> AsyncWebClient:
+    """The same Slack, without the token: Bolt would test that with a call before the first click."""
+    return AsyncWebClient(
+        base_url=client.base_url,
+        timeout=client.timeout,
+        ssl=client.ssl,
+        proxy=client.proxy,
+        retry_handlers=client.retry_handlers.copy(),
+    )
+
+
+def _authorize(client: AsyncWebClient) -> Callable[..., Awaitable[AuthorizeResult]]:
+    async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
+        return AuthorizeResult(enterprise_id=enterprise_id, team_id=team_id, bot_token=client.token)
+
+    return authorize
+
+
+# --- before any listener --------------------------------------------------------------------------------
+
+
+def _our_team(counter: Counter) -> Callable[..., Awaitable[BoltResponse]]:
+    """Only the workspace this installation is bound to is heard."""
+    bound = ""
+
+    async def our_team(context: AsyncBoltContext, body: dict[str, Any], next: Next) -> BoltResponse:
+        nonlocal bound
+        bound = bound or await counter.store.team()
+        if bound and context.team_id == bound:
+            return await next()
+        log.warning("Something from workspace %s was not heard.", context.team_id)
+        if _kind(body) == "event_callback":
+            return BoltResponse(status=200, body="")
+        actor = PersonId(context.user_id or "unknown")
+        await counter.store.note(e.AttemptRefused(actor=actor, verb=_kind(body), code="other_team"))
+        return _sentence(body, OTHER_TEAM)
+
+    return our_team
+
+
+def _once() -> Callable[..., Awaitable[BoltResponse]]:
+    """The same interaction or event a second time is acknowledged, and that is all."""
+    seen: OrderedDict[str, None] = OrderedDict()
+
+    async def once(body: dict[str, Any], next: Next) -> BoltResponse:
+        key = str(body.get("trigger_id") or body.get("event_id") or "")
+        if key and key in seen:
+            return BoltResponse(status=200, body="")
+        if key:
+            seen[key] = None
+            if len(seen) > REMEMBERED:
+                seen.popitem(last=False)
+        return await next()
+
+    return once
+
+
+# --- when something fails -------------------------------------------------------------------------------
+
+
+async def _failed(
+    error: Exception, body: dict[str, Any], response: BoltResponse | None
+) -> BoltResponse | None:
+    """The last resort: listeners answer for themselves, this is for what never reached one."""
+    if isinstance(error, BoltUnhandledRequestError):
+        log.warning("Nobody listens to %s", _kind(body))
+        sentence = OUTDATED
+    else:
+        log_failure(_kind(body), error)
+        sentence = FAILED
+    if response is None:
+        return None  # acknowledged already; Bolt has no answer left to give
+    return _sentence(body, sentence)
+
+
+def _sentence(body: dict[str, Any], sentence: str) -> BoltResponse:
+    """An answer that Slack shows for this kind of payload."""
+    if _kind(body) == "event_callback":
+        return BoltResponse(status=200, body="")
+    if _kind(body) == "view_submission":
+        shown = {"response_action": "update", "view": modals.refusal_modal(sentence)}
+        headers: dict[str, str | Sequence[str]] = {"content-type": "application/json"}
+        return BoltResponse(status=200, body=json.dumps(shown), headers=headers)
+    return BoltResponse(status=200, body=sentence)
+
+
+def _kind(body: dict[str, Any]) -> str:
+    return str(body.get("type") or body.get("command") or "unknown")

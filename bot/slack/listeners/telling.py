@@ -1,0 +1,126 @@
+"""How somebody is answered: a note only they see, a direct message where that fails, or a window.
+
+Rule: none of these holds state. Whatever matters is on the card and in the history.
+"""
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from slack_sdk.errors import SlackApiError
+
+from bot.core.errors import BreakglassError
+from bot.core.model import PersonId, Roster
+from bot.slack.listeners.counter import Counter, Touch, log_failure
+from bot.slack.people import TROUBLE
+from bot.slack.views.guide import FAILED, TOO_SLOW, USED_UP
+from bot.slack.views.text import Faces, Payload, escape
+
+log = logging.getLogger(__name__)
+
+TRIES: Final = 3
+PAUSE: Final = 0.3
+"""Seconds between two tries to fill a window: somebody sits in front of it."""
+
+_GONE: Final = frozenset({"not_found", "invalid_arguments", "view_too_large", "missing_scope"})
+
+
+async def whisper(counter: Counter, person: PersonId, sentence: str, channel: str = "") -> None:
+    """Tells one person a sentence: beside the channel where they acted, else in a direct message."""
+    text = escape(sentence)
+    if channel:
+        try:
+            await counter.client.chat_postEphemeral(
+                channel=channel, user=person, text=text, parse="none", link_names=False
+            )
+        except TROUBLE as error:
+            log.info("No ephemeral answer was possible (%s); writing to the person.", _word(error))
+        else:
+            return
+    try:
+        opened = await counter.client.conversations_open(users=[person])
+        await counter.client.chat_postMessage(
+            channel=opened["channel"]["id"], text=text, unfurl_links=False, unfurl_media=False
+        )
+    except TROUBLE as error:
+        log.warning("%s could not be answered: %s", person, _word(error))
+
+
+async def tell(counter: Counter, touch: Touch, sentence: str) -> None:
+    """Answers an act with a sentence; with none, silence was the answer."""
+    if sentence:
+        await whisper(counter, touch.person, sentence, touch.channel)
+
+
+async def open_window(counter: Counter, touch: Touch, view: Payload) -> None:
+    """Opens a window with the trigger of an act, or says why there is none."""
+    try:
+        await counter.client.views_open(trigger_id=touch.key, view=view)
+    except TROUBLE as error:
+        await tell(counter, touch, why_no_window(error))
+
+
+async def hold_window(counter: Counter, touch: Touch, view: Payload) -> bool:
+    """Opens a window under its external id, to be filled later. False: there is none, and it was said."""
+    try:
+        await counter.client.views_open(trigger_id=touch.key, view=view)
+    except TROUBLE as error:
+        # The answer to a first try may have been lost after it worked: then the window is there.
+        if why_no_window(error) == USED_UP and await fill_window(counter, view["external_id"], view):
+            return True
+        await tell(counter, touch, why_no_window(error))
+        return False
+    return True
+
+
+async def fill_window(counter: Counter, external_id: str, view: Payload) -> bool:
+    """Puts `view` into the window. False: nobody sees it."""
+    for attempt in range(TRIES):
+        try:
+            await counter.client.views_update(external_id=external_id, view=view)
+        except TROUBLE as error:
+            if isinstance(error, SlackApiError) and _word(error) in _GONE:
+                return False
+            await asyncio.sleep(PAUSE * (attempt + 1))
+        else:
+            return True
+    return False
+
+
+def why_no_window(error: BaseException) -> str:
+    """The sentence for a window that did not open. Slack has several words for a trigger that is too old."""
+    word = _word(error)
+    if word == "exchanged_trigger_id":
+        return USED_UP
+    hints = str(_messages(error)).casefold()
+    if word in {"expired_trigger_id", "trigger_expired", "invalid_trigger_id"} or "trigger_id" in hints:
+        return TOO_SLOW
+    log_failure("Opening a window", error)
+    return FAILED
+
+
+def _word(error: BaseException) -> str:
+    if isinstance(error, SlackApiError):
+        return str(_of(error).get("error", "no"))
+    return type(error).__name__
+
+
+def _messages(error: BaseException) -> object:
+    if not isinstance(error, SlackApiError):
+        return ""
+    return (_of(error).get("response_metadata") or {}).get("messages", "")
+
+
+def _of(error: SlackApiError) -> dict[str, Any]:
+    """Slack's answer; on a server error its body may be no JSON at all."""
+    data = getattr(error.response, "data", error.response)
+    return data if isinstance(data, dict) else {}
+
+
+async def faces(counter: Counter, *persons: PersonId) -> Faces:
+    """What these people are called, as far as it is known."""
+    try:
+        roster: Roster = await counter.desk.people.roster(*persons)
+    except BreakglassError:
+        return Faces()
+    return Faces({id: person.name for id, person in roster.people.items()})
