@@ -30,7 +30,8 @@ def only_server(url: str) -> Iterator[None]:
     if not parsed.drivername.startswith("sqlite") or parsed.database in {None, "", ":memory:"}:
         yield
         return
-    path = Path(f"{parsed.database}.lock")
+    # Resolved: a second name of the same file (a link) must meet the same lock.
+    path = Path(f"{Path(str(parsed.database)).resolve()}.lock")
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
