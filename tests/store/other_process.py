@@ -1,76 +1,75 @@
-"""What the tests run in a second process on the same file: `python -m tests.store.other_process VERB FILE`.
+"""What the tests run in a second process on the same file.
 
-It says one line at a time and waits for a line back, so that both sides know where the other is.
+It says one thing at a time and waits for a word back, so that both sides know where the other is.
 """
 
 import asyncio
-import sys
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
 
 from bot.core import events as e
 from bot.core.model import RequestId
 from bot.store import AlreadyServed, Raced, Reader, Store, only_server, open_engine
 from tests.core.samples import ANNA, Clock
 
-
-def say(what: object) -> None:
-    sys.stdout.write(f"{what}\n")
-    sys.stdout.flush()
-
-
-def wait() -> None:
-    sys.stdin.readline()
+if TYPE_CHECKING:
+    Line = Connection[Any, Any]
+else:
+    Line = Connection  # takes no parameters when the program runs
 
 
-async def race(store: Store) -> None:
+async def race(store: Store, line: Line) -> None:
     """Looks, waits, and records against what it saw."""
     request = await store.get(RequestId("BG-7K3Q2M"))
-    say("looked")
-    wait()
+    line.send("looked")
+    line.recv()
     try:
         await store.record(request, e.RequestWithdrawn(actor=ANNA))
-        say("won")
+        line.send("won")
     except Raced as raced:
-        say(raced.sentence)
+        line.send(raced.sentence)
 
 
-async def write(store: Store) -> None:
+async def write(store: Store, line: Line) -> None:
     """Twenty lines as fast as it can."""
-    say("ready")
-    wait()
+    line.send("ready")
+    line.recv()
     for number in range(20):
         await store.note(e.BackendAnswers(backend=f"other {number}"))
-    say("done")
+    line.send("done")
 
 
-async def read(store: Reader) -> None:
-    """Reads the whole history, before and after the other side has written."""
-    for _ in range(2):
+async def read(store: Reader, line: Line) -> None:
+    """Says how much history there is, each time it is asked."""
+    while True:
         size = (await store.head()).size
-        say(f"{size} {len(await store.records(0, size))}")
-        wait()
+        line.send(f"{size} {len(await store.records(0, size))}")
+        line.recv()
 
 
-def serve(url: str) -> None:
+def serve(url: str, line: Line) -> None:
     try:
         with only_server(url):
-            say("serving")
-            wait()
+            line.send("serving")
+            line.recv()
     except AlreadyServed as error:
-        say(error)
+        line.send(str(error))
 
 
-async def main(verb: str, url: str) -> None:
+async def on_the_store(verb: str, url: str, line: Line) -> None:
     engine = open_engine(url)
+    verbs = {"race": race, "write": write, "read": read}
     try:
-        verbs = {"race": race, "write": write, "read": read}
-        await verbs[verb](Store(engine, Clock()))
+        await verbs[verb](Store(engine, Clock()), line)
     finally:
         await engine.dispose()
 
 
-if __name__ == "__main__":
-    where = f"sqlite+aiosqlite:///{sys.argv[2]}"
-    if sys.argv[1] == "serve":
-        serve(where)
-    else:
-        asyncio.run(main(sys.argv[1], where))
+def run(verb: str, file: str, line: Line) -> None:
+    url = f"sqlite+aiosqlite:///{file}"
+    with suppress(EOFError):  # the test is over
+        if verb == "serve":
+            serve(url, line)
+        else:
+            asyncio.run(on_the_store(verb, url, line))

@@ -116,7 +116,7 @@ async def test_twenty_at_once_change_a_request_once(store: Store) -> None:
 
 async def test_of_two_processes_that_saw_the_same_request_one_records(store: Store, file: Path) -> None:
     request = await store.open(opened())
-    async with other_process("race", file) as other:
+    with other_process("race", file) as other:
         assert await other.hears() == "looked"
         other.tell()
         try:
@@ -130,7 +130,7 @@ async def test_of_two_processes_that_saw_the_same_request_one_records(store: Sto
 
 async def test_a_lost_race_against_another_process_is_told_what_is_true_now(store: Store, file: Path) -> None:
     request = await store.open(opened())
-    async with other_process("race", file) as other:
+    with other_process("race", file) as other:
         assert await other.hears() == "looked"
         await store.record(request, PROVED)
         other.tell()
@@ -151,7 +151,7 @@ async def test_recording_against_a_request_that_never_was_says_so(store: Store) 
 async def test_positions_have_no_gaps_whoever_writes_at_once(store: Store, file: Path, clock: Clock) -> None:
     """Thirty tasks of one store, another store on the same file, and another process."""
     second = Store(store.engine, clock)
-    async with other_process("write", file) as other:
+    with other_process("write", file) as other:
         assert await other.hears() == "ready"
         other.tell()
         await asyncio.gather(

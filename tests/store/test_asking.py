@@ -1,0 +1,198 @@
+"""What can be asked: who holds what, what is due, what is ours, and how far each reader has come."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.audit.checkpoint import Checkpoint
+from bot.core import events as e
+from bot.core.machine import due_at
+from bot.core.model import HELD, TERMINAL, Mark, Request, State
+from bot.store import Held, Store, UnknownRequest, also
+from tests.core.samples import (
+    ANNA,
+    BEN,
+    HOUR,
+    MINUTE,
+    NOW,
+    PATHS,
+    TERMS,
+    Clock,
+    example,
+    opened,
+    proof,
+)
+from tests.store.looking import live
+
+PROVED = e.ProofAccepted(actor=ANNA, proof=proof())
+
+
+async def one_of_each(store: Store) -> dict[State, Request]:
+    """A request in every state there is."""
+    return {
+        state: await live(store, PATHS[state][0], f"BG-00000{number:X}") for number, state in enumerate(State)
+    }
+
+
+def ids(requests: list[Request]) -> list[str]:
+    return [request.id for request in requests]
+
+
+@pytest.mark.parametrize(("state", "path"), [(state, path) for state in State for path in PATHS[state]])
+async def test_a_request_comes_back_as_it_was_stored(
+    store: Store, state: State, path: tuple[e.Event, ...]
+) -> None:
+    """With its words, in every state."""
+    request = await live(store, path)
+    found = await store.get(request.id)
+    assert found == request
+    assert found.state is state
+    assert (found.reason.text, found.reason.salt) == (request.reason.text, request.reason.salt)
+    assert await store.everything() == {request.id: request}
+
+
+async def test_every_field_of_a_request_survives_storing(store: Store) -> None:
+    full = example(e.RequestOpened)
+    assert await store.get((await store.open(full)).id) == await store.get(full.id)
+    assert (await store.get(full.id)).terms == full.terms
+
+
+async def test_a_request_that_never_was_is_unknown(store: Store) -> None:
+    with pytest.raises(UnknownRequest, match="There is no request BG-7K3Q2M"):
+        await store.get(opened().id)
+
+
+# --- what is due ----------------------------------------------------------------------------------------
+
+
+async def test_what_is_due_comes_most_overdue_first_and_nothing_else_comes(store: Store) -> None:
+    for number, minutes in enumerate((30, 10, 20, 50)):
+        await store.open(opened(f"BG-00000{number}", lapses_at=NOW + minutes * MINUTE))
+    assert ids(await store.due(NOW + 30 * MINUTE)) == ["BG-000001", "BG-000002", "BG-000000"]
+    assert ids(await store.due(NOW + 10 * MINUTE - timedelta(microseconds=1))) == []
+
+
+async def test_the_next_moment_is_later_than_the_one_asked_about(store: Store) -> None:
+    assert await store.next_due(NOW) is None
+    for number, minutes in enumerate((30, 10)):
+        await store.open(opened(f"BG-00000{number}", lapses_at=NOW + minutes * MINUTE))
+    told = [await store.next_due(NOW + minutes * MINUTE) for minutes in (0, 10, 29, 30)]
+    assert told == [NOW + 10 * MINUTE, NOW + 30 * MINUTE, NOW + 30 * MINUTE, None]
+
+
+async def test_every_request_is_due_when_the_machine_says_and_never_when_it_is_over(store: Store) -> None:
+    requests = await one_of_each(store)
+    at_last = await store.due(NOW + 1000 * HOUR)
+    assert set(ids(at_last)) == {r.id for state, r in requests.items() if state not in TERMINAL}
+    for request in at_last:
+        moment = due_at(request)
+        assert moment is not None
+        assert request.id in ids(await store.due(moment))
+        assert request.id not in ids(await store.due(moment - timedelta(microseconds=1)))
+
+
+# --- who holds what -------------------------------------------------------------------------------------
+
+
+async def test_each_question_is_answered_with_the_states_it_is_about(store: Store) -> None:
+    requests = await one_of_each(store)
+
+    def having(*states: State) -> set[str]:
+        return {requests[state].id for state in states}
+
+    assert set(ids(await store.held_by())) == having(*HELD)
+    assert set(ids(await store.granting())) == having(State.GRANTING)
+    assert set(ids(await store.active_at("vault"))) == having(State.ACTIVE)
+    assert set(ids(await store.unfinished())) == having(*(set(State) - TERMINAL))
+    assert await store.active_at("elsewhere") == []
+    assert await store.backends_in_use() == {"vault"}
+
+
+async def test_a_backend_is_in_use_only_while_something_may_exist_there(store: Store) -> None:
+    elsewhere = replace(TERMS, backend="elsewhere")
+    await live(store, PATHS[State.REVIEWED][0])
+    assert await store.backends_in_use() == set()
+    await live(store, PATHS[State.REVOKING][0], "BG-000001", terms=elsewhere)
+    assert await store.backends_in_use() == {"elsewhere"}
+
+
+async def test_people_are_told_apart_and_the_newest_comes_first(store: Store, clock: Clock) -> None:
+    for number, who in enumerate((ANNA, BEN, ANNA)):
+        await store.open(opened(f"BG-00000{number}", actor=who))
+        clock.forward(MINUTE)
+    assert ids(await store.of_person(ANNA)) == ["BG-000002", "BG-000000"]
+    assert ids(await store.of_person(ANNA, limit=1)) == ["BG-000002"]
+    assert ids(await store.unfinished()) == ["BG-000000", "BG-000001", "BG-000002"]
+    assert await store.held_by(ANNA) == []
+    await live(store, PATHS[State.ACTIVE][0], "BG-000003")
+    assert ids(await store.held_by(ANNA)) == ["BG-000003"]
+    assert ids(await store.held_by(BEN)) == []
+
+
+async def test_marks_of_ours_are_known_by_request_and_state_and_others_are_not(store: Store) -> None:
+    request = await live(store, PATHS[State.ACTIVE][0])
+    found = await store.by_marks("vault", [request.mark, Mark("bg-acme-000000")])
+    assert found == {request.mark: Held(request.id, State.ACTIVE)}
+
+
+async def test_a_great_history_is_asked_in_portions_that_a_database_accepts(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Databases take some 32,000 parameters in one question; a history has more words than that."""
+    monkeypatch.setattr("bot.store.reader.MANY", 2)
+    for number in range(5):
+        await store.open(opened(f"BG-00000{number}"))
+    for request in (await store.everything()).values():
+        assert request.reason.text is not None
+        assert request.id in request.reason.text
+
+
+# --- cards, cursors, checkpoints ------------------------------------------------------------------------
+
+
+async def test_a_card_is_behind_until_it_shows_the_newest_version(store: Store) -> None:
+    request = await store.open(opened())
+    assert await store.card_of(request.id) is None
+    assert await store.cards_behind() == [(request, "", "", 0)]
+    await store.show_card(request.id, "C1", "1.0", request.version)
+    assert await store.cards_behind() == []
+    request = await store.record(request, PROVED)
+    assert await store.cards_behind() == [(request, "C1", "1.0", 1)]
+    await store.show_card(request.id, "C1", "1.0", request.version)
+    assert (await store.cards_behind(), await store.card_of(request.id)) == ([], ("C1", "1.0"))
+
+
+async def test_a_reader_goes_on_where_it_was(store: Store) -> None:
+    assert await store.cursor("channel") == 0
+    for position in (3, 7):
+        await store.do(also.advance("channel", position))
+        assert await store.cursor("channel") == position
+    assert await store.cursor("messages") == 0
+
+
+async def test_what_was_told_and_how_far_that_came_are_one_commit(store: Store) -> None:
+    await store.told("channel", "C1", "1.0", 0, 4)
+    await store.told("channel", "C1", "2.0", 5, 5)
+    assert (await store.post("C1", "1.0"), await store.post("C1", "2.0")) == ((0, 4), (5, 5))
+    assert await store.post("C1", "3.0") is None
+    assert await store.cursor("channel") == 6
+
+
+async def test_checkpoints_come_in_the_order_of_signing(store: Store) -> None:
+    assert await store.last_checkpoint() is None
+    for size in (2, 5, 5):
+        await store.keep_checkpoint(Checkpoint("o", size, b"r" * 32, f"note {size}"))
+    assert [c.size for c in await store.checkpoints()] == [2, 5, 5]
+    assert [c.id for c in await store.checkpoints(after=1)] == [2, 3]
+    last = await store.last_checkpoint()
+    assert last is not None
+    assert (last.id, last.note, last.root, last.at) == (3, "note 5", b"r" * 32, NOW)
+
+
+async def test_positions_count_from_zero_and_minus_one_is_an_empty_history(store: Store) -> None:
+    assert await store.last_seq() == 0
+    await store.note(e.ServerStopped(), e.ServerStopped())
+    assert await store.last_seq() == 2
+    assert [line.seq for line in await store.lines(1, 2)] == [1]
+    assert await store.leaves(0, 3) == [line.leaf for line in await store.lines(0, 3)]
