@@ -18,7 +18,7 @@ from bot.access import Access, Provider
 from bot.core import events as e
 from bot.core import machine
 from bot.core import policy as rules
-from bot.core.errors import BackendRefused, Refused
+from bot.core.errors import BackendRefused, Refused, Stale
 from bot.core.model import (
     Ending,
     Handoff,
@@ -213,6 +213,7 @@ class Desk:
         async with self._refusals("prove", person, id, (key,)):
             request = await self.store.get(id)
             rules.may_prove(request, person)
+            await self._is_in_time(request)
             proof, used = await self.factors.prove(person, code)
             event: e.Event = e.ProofAccepted(actor=person, proof=proof)
             if request.state is State.APPROVED_STALE:
@@ -250,6 +251,7 @@ class Desk:
             request = await self.store.get(id)
             roster = await self._roster_of(request, person)
             tier = rules.may_approve(request, person, roster)
+            await self._is_in_time(request)
             await self._may_grant(request, roster, e.ApprovalGiven(actor=person, tier=tier))
             steps = [also.first_time(key)]
             proof = None
@@ -377,6 +379,16 @@ class Desk:
             await self.store.record(request, e.RequestLapsed(because=refusal.sentence))
             raise
         self._is_open()
+
+    async def _is_in_time(self, request: Request) -> None:
+        """The keeper lets requests lapse; when it is late, a late yes or code must not count either.
+
+        Raises:
+            Stale: its time is over; it has lapsed now.
+        """
+        if self.store.now() >= request.lapses_at:
+            lapsed = await self.store.record(request, e.RequestLapsed(because="Nobody decided in time."))
+            raise Stale(f"{request.id} {machine.SAYS[lapsed.state]}")
 
     def _is_open(self) -> None:
         because = self._closed()
