@@ -1,7 +1,6 @@
 """The composition root: the only place where real things are built and joined.
 
-`office` is what every command shares: the database and the providers. `serve` is the whole server, and its
-order is the promise: lock, schema, boot sweep (everything overdue ends) and only then Slack.
+The order is the promise: lock, schema, boot sweep (everything overdue ends) and only then Slack.
 """
 
 import asyncio
@@ -9,31 +8,27 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy import make_url
 
 from bot import __version__
-from bot.access import Access, Provider
 from bot.audit.checkpoint import Signer
-from bot.backends import Closes, registry
 from bot.config import Config
 from bot.core import events as e
 from bot.core.errors import BreakglassError
 from bot.desk import Desk
-from bot.factors import Factors
 from bot.keeper import Keeper
-from bot.mfa import Vault
+from bot.office import Office, office, utc_now
 from bot.sealer import Sealer
 from bot.slack import bolt, watch
 from bot.slack.channel import AuditChannel
 from bot.slack.connect import socket_mode, web_client, who_we_are
 from bot.slack.delivery import Channels, Delivery
 from bot.slack.people import SlackPeople
-from bot.store import Store, migrate, only_server, open_engine, require_current
+from bot.store import Store, migrate, only_server, open_engine
 from bot.store.also import bind_team
 from bot.web.health import health_pages
 
@@ -41,74 +36,6 @@ log = logging.getLogger(__name__)
 
 DRAIN: Final = timedelta(seconds=10)
 """How long a stopping server waits for what is under way at providers."""
-
-
-def utc_now() -> datetime:
-    """The clock of everything that runs for real."""
-    return datetime.now(UTC)
-
-
-def providers_of(config: Config, env: Mapping[str, str]) -> dict[str, Provider]:
-    """Every configured backend, built and not yet connected.
-
-    Raises:
-        Misconfigured: with the keys to mend.
-    """
-    return {
-        name: Provider(
-            registry.create(
-                backend.kind, backend.settings, name=name, installation=config.installation, env=env
-            ),
-            backend.principals,
-        )
-        for name, backend in config.backends.items()
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class Office:
-    """The database and the acts at providers."""
-
-    store: Store
-    providers: Mapping[str, Provider]
-    access: Access
-    vault: Vault
-    factors: Factors
-
-
-@asynccontextmanager
-async def office(config: Config, env: Mapping[str, str]) -> AsyncIterator[Office]:
-    """Opens the database, which must have this version's schema, and the providers.
-
-    Raises:
-        SchemaOutdated: run `breakglass migrate`.
-        BreakglassError: the database is another installation's, or a grant in force has no backend.
-    """
-    async with AsyncExitStack() as stack:
-        engine = open_engine(config.environment.database_url.reveal())
-        stack.push_async_callback(engine.dispose)
-        await require_current(engine)
-        store = Store(engine, utc_now, config.policy.hash)
-        await store.begin_history(config.installation, origin_of(config))
-        providers = providers_of(config, env)
-        for provider in providers.values():
-            if isinstance(provider.backend, Closes):
-                stack.push_async_callback(provider.backend.close)
-        orphaned = await store.backends_in_use() - providers.keys()
-        if orphaned:
-            raise BreakglassError(
-                f"Access is held at {', '.join(sorted(orphaned))}, which the configuration no longer has. "
-                "Put the backend back until that access has ended; nobody else can end it."
-            )
-        vault = Vault(config.environment.secret_keys)
-        access = Access(store, providers, vault, config.keeper.grant_deadline)
-        factors = Factors(store, vault, f"Breakglass {config.installation}")
-        yield Office(store, providers, access, vault, factors)
-
-
-def origin_of(config: Config) -> str:
-    """The name of this history in checkpoints."""
-    return f"breakglass/{config.installation}"
 
 
 async def serve(config: Config, env: Mapping[str, str]) -> None:
@@ -124,8 +51,8 @@ async def serve(config: Config, env: Mapping[str, str]) -> None:
             engine = open_engine(url)
             await migrate(engine)
             await engine.dispose()
-        async with office(config, env) as desk_and_more:
-            await _run(config, desk_and_more)
+        async with office(config, env) as place:
+            await _run(config, place)
 
 
 async def _run(config: Config, place: Office) -> None:

@@ -28,11 +28,11 @@ Command = Callable[[argparse.Namespace], Coroutine[object, object, int]]
 
 def main(words: Sequence[str] | None = None) -> int:
     """Runs one command. Returns its exit code."""
-    options = _parser().parse_args(words)
+    options = parser().parse_args(words)
     logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    logging.getLogger("bot").setLevel(logging.INFO)
     command: Command = options.command
     try:
         return asyncio.run(command(options))
@@ -49,14 +49,15 @@ def main(words: Sequence[str] | None = None) -> int:
         return FAILED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
+    found = argparse.ArgumentParser(
         prog="breakglass",
         description="Emergency access from Slack, with a hard end and a history that can be checked.",
         epilog="Exit codes: 0 done; 1 not done; 2 called or configured wrongly; 3 something was found.",
     )
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    found.add_argument("--version", action="version", version=__version__)
+    commands = found.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def command(
         name: str, run: Command, text: str, *, machine_readable: bool = True
@@ -108,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--tour", action="store_true", help="play the whole story without a browser, and exit")
     demo.add_argument("--wire-log", type=Path, metavar="FILE", help="write every Web API call as a JSON line")
     demo.add_argument("--no-browser", action="store_true", help="do not open a browser")
-    return parser
+    return found
 
 
 # --- commands -------------------------------------------------------------------------------------------
@@ -135,11 +136,11 @@ async def _migrate(options: argparse.Namespace) -> int:
 
 
 async def _status(options: argparse.Namespace) -> int:
-    from bot import operate
+    from bot.operate import looking
 
-    async with operate.reading(os.environ) as reader:
-        found = await operate.status(reader)
-    lines = [operate.status_line(row) for row in found] or [
+    async with looking.reading(os.environ) as reader:
+        found = await looking.status(reader)
+    lines = [looking.status_line(row) for row in found] or [
         "Nothing is open: nobody holds or waits for access."
     ]
     _say(options, {"requests": found}, "\n".join(lines))
@@ -147,10 +148,10 @@ async def _status(options: argparse.Namespace) -> int:
 
 
 async def _revoke(options: argparse.Namespace) -> int:
-    from bot import operate
+    from bot.operate import ending
 
-    config = _config(options, operate.NEEDS)
-    ended = await operate.revoke(
+    config = _config(options, ending.NEEDS)
+    ended = await ending.revoke(
         config, os.environ, id=options.id, person=options.person, reason=options.reason
     )
     lines = [f"{row['id']}: {row['sentence']}" for row in ended] or ["Nobody holds any access."]
@@ -159,27 +160,27 @@ async def _revoke(options: argparse.Namespace) -> int:
 
 
 async def _verify(options: argparse.Namespace) -> int:
-    from bot import operate
+    from bot.operate import verifying
 
-    found = await operate.verify(os.environ, key=options.key, checkpoints=options.checkpoints)
-    _say(options, found, operate.verify_text(found))
+    found = await verifying.verify(os.environ, key=options.key, checkpoints=options.checkpoints)
+    _say(options, found, verifying.verify_text(found))
     return DONE if found["sound"] else FOUND
 
 
 async def _check(options: argparse.Namespace) -> int:
-    from bot import operate
-    from bot.config import SERVE
+    from bot.config import config_path
+    from bot.operate import checking
 
-    found = await operate.check(_config(options, SERVE), os.environ)
-    _say(options, {"findings": found}, operate.check_text(found))
+    found = await checking.check(config_path(options.config, os.environ), os.environ)
+    _say(options, {"findings": found}, checking.check_text(found))
     return FOUND if any(row["severity"] == "error" for row in found) else DONE
 
 
 async def _enroll(options: argparse.Namespace) -> int:
-    from bot import operate
+    from bot.operate import ending, keys
 
-    config = _config(options, operate.NEEDS)
-    found = await operate.enroll(config, os.environ, person=options.person, directly=options.uri)
+    config = _config(options, ending.NEEDS)
+    found = await keys.enroll(config, os.environ, person=options.person, directly=options.uri)
     text = found.get("uri") or (
         f"{found['token']}\nGive this to {options.person} alone, in person or by phone. It works once, "
         "within 24 hours:\nthey type /breakglass enroll in Slack and enter it there."
@@ -189,9 +190,9 @@ async def _enroll(options: argparse.Namespace) -> int:
 
 
 async def _keygen(options: argparse.Namespace) -> int:
-    from bot import operate
+    from bot.operate import keys
 
-    found = operate.keygen(_config(options, ()), options.signing_key)
+    found = keys.keygen(_config(options, ()), options.signing_key)
     text = (
         f"BREAKGLASS_SECRET_KEYS={found['secret_key']}\n"
         f"BREAKGLASS_SIGNING_KEY_FILE={found['signing_key_file']}\n"

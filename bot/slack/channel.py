@@ -129,6 +129,9 @@ class AuditChannel:
 
     async def _edited(self, event: Mapping[str, Any]) -> None:
         now, before = event.get("message", {}), event.get("previous_message", {})
+        if now.get("subtype") == "tombstone":  # what Slack leaves of a deleted message that has replies
+            await self._deleted(event)
+            return
         post = await self._store.post(self.id, now.get("ts", ""))
         # An unfurl changes attachments only; we never edit an entry, so any other change is somebody's.
         if post is not None and _said(now) != _said(before):

@@ -112,7 +112,7 @@ class SlackPeople:
 
     def changed(self, user: Mapping[str, Any]) -> None:
         """`user_change`: Slack sends the whole user."""
-        self._people[PersonId(user["id"])] = (self._read(user), self._clock())
+        self._people[PersonId(user["id"])] = (read_person(user, self.team), self._clock())
 
     def regrouped(self, handle: str) -> None:
         """`subteam_members_changed` and the like: forget the group, so that it is asked for at once."""
@@ -142,7 +142,7 @@ class SlackPeople:
                     raise
                 self._people[id] = (None, self._clock())
                 return
-        self._people[id] = (self._read(answer["user"]), self._clock())
+        self._people[id] = (read_person(answer["user"], self.team), self._clock())
 
     async def _ask_group(self, handle: str) -> None:
         async with self._asking:
@@ -155,15 +155,16 @@ class SlackPeople:
                 return
         self._groups[handle] = (frozenset(map(PersonId, answer["users"])), self._clock())
 
-    def _read(self, user: Mapping[str, Any]) -> Person:
-        profile = user.get("profile", {})
-        return Person(
-            id=PersonId(user["id"]),
-            name=profile.get("display_name") or user.get("real_name") or user.get("name") or user["id"],
-            email=profile.get("email", ""),
-            active=not user.get("deleted", False),
-            is_bot=user.get("is_bot", False) or user["id"] == "USLACKBOT",
-            is_guest=user.get("is_restricted", False) or user.get("is_ultra_restricted", False),
-            is_stranger=user.get("is_stranger", False)
-            or bool(self.team and user.get("team_id", self.team) != self.team),
-        )
+
+def read_person(user: Mapping[str, Any], team: str) -> Person:
+    """A user as Slack's API gives it. Who is of another workspace than `team` is a stranger."""
+    profile = user.get("profile", {})
+    return Person(
+        id=PersonId(user["id"]),
+        name=profile.get("display_name") or user.get("real_name") or user.get("name") or user["id"],
+        email=profile.get("email", ""),
+        active=not user.get("deleted", False),
+        is_bot=user.get("is_bot", False) or user["id"] == "USLACKBOT",
+        is_guest=user.get("is_restricted", False) or user.get("is_ultra_restricted", False),
+        is_stranger=user.get("is_stranger", False) or bool(team and user.get("team_id", team) != team),
+    )

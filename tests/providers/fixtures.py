@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
-from tests.providers.postgres import PostgresServer, WheelMissing
+from bot.demo.database import PostgresServer, WheelMissing
 
 
 @dataclass

@@ -1,0 +1,85 @@
+"""The database and the providers of one installation: what the server and every command share.
+
+Rule: nothing here knows Slack, so that looking, ending and verifying work when Slack does not.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bot.access import Access, Provider
+from bot.backends import Closes, registry
+from bot.config import Config
+from bot.core.errors import BreakglassError
+from bot.factors import Factors
+from bot.mfa import Vault
+from bot.store import Store, open_engine, require_current
+
+
+def utc_now() -> datetime:
+    """The clock of everything that runs for real."""
+    return datetime.now(UTC)
+
+
+def providers_of(config: Config, env: Mapping[str, str]) -> dict[str, Provider]:
+    """Every configured backend, built and not yet connected.
+
+    Raises:
+        Misconfigured: with the keys to mend.
+    """
+    return {
+        name: Provider(
+            registry.create(
+                backend.kind, backend.settings, name=name, installation=config.installation, env=env
+            ),
+            backend.principals,
+        )
+        for name, backend in config.backends.items()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """The database and the acts at providers."""
+
+    store: Store
+    providers: Mapping[str, Provider]
+    access: Access
+    vault: Vault
+    factors: Factors
+
+
+@asynccontextmanager
+async def office(config: Config, env: Mapping[str, str]) -> AsyncIterator[Office]:
+    """Opens the database, which must have this version's schema, and the providers.
+
+    Raises:
+        SchemaOutdated: run `breakglass migrate`.
+        BreakglassError: the database is another installation's, or a grant in force has no backend.
+    """
+    async with AsyncExitStack() as stack:
+        engine = open_engine(config.environment.database_url.reveal())
+        stack.push_async_callback(engine.dispose)
+        await require_current(engine)
+        store = Store(engine, utc_now, config.policy.hash)
+        await store.begin_history(config.installation, origin_of(config))
+        providers = providers_of(config, env)
+        for provider in providers.values():
+            if isinstance(provider.backend, Closes):
+                stack.push_async_callback(provider.backend.close)
+        orphaned = await store.backends_in_use() - providers.keys()
+        if orphaned:
+            raise BreakglassError(
+                f"Access is held at {', '.join(sorted(orphaned))}, which the configuration no longer has. "
+                "Put the backend back until that access has ended; nobody else can end it."
+            )
+        vault = Vault(config.environment.secret_keys)
+        access = Access(store, providers, vault, config.keeper.grant_deadline)
+        factors = Factors(store, vault, f"Breakglass {config.installation}")
+        yield Office(store, providers, access, vault, factors)
+
+
+def origin_of(config: Config) -> str:
+    """The name of this history in checkpoints."""
+    return f"breakglass/{config.installation}"

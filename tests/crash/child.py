@@ -1,0 +1,162 @@
+"""One process of the crash tests: `python -m tests.crash.child story|recover`, told by its environment.
+
+It is the server without Slack: the same office, desk, access and keeper, on real PostgreSQL. Every commit of
+the store, every act of a backend and every call to the database server is a crash point, named as it is
+passed; nothing in the code under test knows of them. `CRASH_LOG` collects the names, `CRASH_AT` kills the
+process, with SIGKILL, when the named point is passed.
+"""
+
+import asyncio
+import functools
+import os
+import re
+import signal
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pyotp
+
+from bot.config import load
+from bot.core.events import type_of
+from bot.core.model import HELD, OPERATOR, Person, PersonId, Roster, State
+from bot.desk import Ask, Desk
+from bot.keeper import Keeper
+from bot.office import Office, office
+from bot.operate.ending import NEEDS
+from bot.store import Store
+
+ALICE, BOB = PersonId("U0ALICE01"), PersonId("U0BOB0001")
+PEOPLE = {ALICE: Person(ALICE, "Alice"), BOB: Person(BOB, "Bob")}
+
+_passed: Counter[str] = Counter()
+_armed = False
+
+
+def point(name: str) -> None:
+    """A crash point. The nth passing of the same name has its own number."""
+    if not _armed:
+        return
+    _passed[name] += 1
+    numbered = f"{name} #{_passed[name]}"
+    if log := os.environ.get("CRASH_LOG"):
+        with Path(log).open("a") as file:
+            file.write(numbered + "\n")
+    if os.environ.get("CRASH_AT") == numbered:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def instrument(owner: Any, method: str, name: Callable[..., str]) -> None:
+    """Puts a point before and after each call of `owner.method`."""
+    original: Callable[..., Awaitable[Any]] = getattr(owner, method)
+
+    @functools.wraps(original)
+    async def around(self: Any, *args: Any, **kwargs: Any) -> Any:
+        called = name(*args, **kwargs)
+        point(f"before {called}")
+        result = await original(self, *args, **kwargs)
+        point(f"after {called}")
+        return result
+
+    setattr(owner, method, around)
+
+
+def instrument_everything(place: Office) -> None:
+    """Every commit, every act, every statement."""
+    instrument(Store, "open", lambda *events, **_: f"commit {'+'.join(map(type_of, events))}")
+    instrument(Store, "record", lambda _r, *events, **_k: f"commit {'+'.join(map(type_of, events))}")
+    instrument(Store, "note", lambda *events, **_: f"commit {'+'.join(map(type_of, events))}")
+    backend = type(place.providers["prod-db"].backend)
+    instrument(backend, "grant", lambda *_: "grant")
+    instrument(backend, "revoke", lambda *_: "revoke")
+
+    def statement(sql: Any, *_args: Any, **_kwargs: Any) -> str:
+        return "sql " + re.sub(r"[^a-z ]+.*", "", re.sub(r"\s+", " ", str(sql).strip().lower()))[:40].strip()
+
+    for method in ("execute", "fetch", "fetchrow", "fetchval"):
+        instrument(asyncpg.Connection, method, statement)
+
+
+class TwoPeople:
+    """A directory of two."""
+
+    async def roster(self, *_persons: PersonId) -> Roster:
+        return self.known()
+
+    def known(self) -> Roster:
+        return Roster(
+            PEOPLE, {"on-call": frozenset({ALICE}), "leads": frozenset({BOB}), "security": frozenset()}
+        )
+
+
+async def story(place: Office, desk: Desk, keeper: Keeper) -> None:
+    """Alice asks, Bob approves, she hands back. The points between Approve and the end count."""
+    global _armed  # noqa: PLW0603  one process, one story
+    secret = (await place.factors.enrol_directly(ALICE, OPERATOR)).secret
+    access = os.environ["CRASH_ACCESS"]
+    request = await desk.ask(
+        Ask(
+            person=ALICE,
+            scenario="db-locks",
+            access=access,
+            criteria=desk.policy.scenarios["db-locks"].criteria,
+            duration=timedelta(seconds=3),
+            reason="The queue is locked and customers wait.",
+            code=pyotp.TOTP(secret.reveal()).now(),
+            keys=("ask",),
+        )
+    )
+    _armed = True
+    await desk.approve(request.id, BOB, key="approve")
+    await until(place, keeper, request.id, {State.ACTIVE})
+    await desk.revoke(request.id, ALICE, key="hand back")
+    await until(place, keeper, request.id, {State.AWAITING_REVIEW})
+
+
+async def until(place: Office, keeper: Keeper, id: Any, states: set[State]) -> None:
+    """Sweeps until the request is there."""
+    async with asyncio.timeout(30):
+        while (await place.store.get(id)).state not in states:
+            await asyncio.sleep(0.02)
+    await keeper.drain(timedelta(seconds=10))
+
+
+async def recover(place: Office, keeper: Keeper) -> None:
+    """What a server does at boot and after, until nothing is held."""
+    await keeper.boot()
+    async with asyncio.timeout(60):
+        while any(request.state in HELD for request in await place.store.unfinished()):
+            await keeper.sweep()
+            await keeper.drain(timedelta(seconds=10))
+            await asyncio.sleep(0.05)
+    await keeper.reconcile()
+
+
+async def main() -> None:
+    config = load(Path(os.environ["BREAKGLASS_CONFIG"]), os.environ, need=NEEDS)
+    async with office(config, os.environ) as place:
+        keeper = Keeper(place.store, place.access, place.providers, timedelta(seconds=60))
+        desk = Desk(
+            policy=config.policy,
+            installation=config.installation,
+            store=place.store,
+            access=place.access,
+            providers=place.providers,
+            people=TwoPeople(),
+            factors=place.factors,
+            closed=lambda: None,
+            start=keeper.start,
+        )
+        instrument_everything(place)
+        if sys.argv[1] == "story":
+            await story(place, desk, keeper)
+        else:
+            await recover(place, keeper)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

