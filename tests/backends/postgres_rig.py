@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
-import asyncpg  # type: ignore[import-untyped]  # it ships no types
+import asyncpg
 
 from bot.backends import Backend, registry
 from bot.backends.postgres.adapter import Postgres

@@ -9,8 +9,9 @@ Without SET nobody becomes the ordered role: what people do stays under their ow
 belongs to them, and no session keeps an identity that a revoke could not take away.
 
 Ending:
-    (1) M can no longer log in and is in no role: committed first, so rights are gone whatever fails later.
-    (2) Sessions are cut until none is left. M is still there and still knows whom it was granted to.
+    (1) M can no longer log in, is in no role and is held by nobody: committed first, so that rights are gone
+        whatever fails later. Its comment still says whose it was.
+    (2) Sessions are cut until none is left.
     (3) What M owns goes to the role `breakglass-kept-<installation>`, which has no rights. Not to the ordered
         role: a view or SECURITY DEFINER function left behind would go on reading with its rights, for all.
     (4) M is dropped, and looked for again. It goes last: while anything is left to do, `live()` shows it.
@@ -43,19 +44,21 @@ _WHO: Final = """
 SELECT r.rolcanlogin AS can_login, r.rolsuper AS super, r.rolname = current_user AS broker
 FROM pg_roles r WHERE r.rolname = $1::text
 """
+_TO_CUT: Final = """
+SELECT r.oid FROM pg_roles r WHERE r.rolname = $1::text OR r.rolname = $2::text
+UNION
+SELECT h.oid FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid JOIN pg_roles h ON h.oid = m.member
+WHERE r.rolname = $1::text AND NOT h.rolsuper
+"""
 _SESSIONS: Final = """
 SELECT count(*), count(pg_terminate_backend(a.pid)) FROM pg_stat_activity a
-WHERE a.usesysid IN (
-    SELECT r.oid FROM pg_roles r WHERE r.rolname = $1::text OR r.rolname = $2::text
-    UNION
-    SELECT m.member FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid WHERE r.rolname = $1::text)
-AND a.usename <> current_user
+WHERE a.usesysid = ANY ($1::oid[]) AND a.usename <> current_user
 """
 _MEMBERSHIPS: Final = """
-SELECT g.rolname AS role, b.rolname AS grantor
-FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_roles b ON b.oid = m.grantor
-                       JOIN pg_roles r ON r.oid = m.member
-WHERE r.rolname = $1::text AND pg_has_role(m.grantor, 'USAGE')
+SELECT g.rolname AS role, p.rolname AS member, b.rolname AS grantor
+FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_roles p ON p.oid = m.member
+                       JOIN pg_roles b ON b.oid = m.grantor
+WHERE (g.rolname = $1::text OR p.rolname = $1::text) AND pg_has_role(m.grantor, 'USAGE')
 """
 _LEFT_BEHIND: Final = """
 SELECT DISTINCT coalesce(b.datname, current_database()) AS database
@@ -63,6 +66,13 @@ FROM pg_shdepend d LEFT JOIN pg_database b ON b.oid = d.dbid
 WHERE d.refclassid = 'pg_authid'::regclass AND d.classid <> 'pg_auth_members'::regclass
 AND d.refobjid = (SELECT oid FROM pg_roles WHERE rolname = $1::text)
 ORDER BY 1
+"""
+
+_LEFT_HERE: Final = """
+SELECT FROM pg_shdepend d
+WHERE d.refclassid = 'pg_authid'::regclass AND d.classid <> 'pg_auth_members'::regclass
+AND d.refobjid = (SELECT oid FROM pg_roles WHERE rolname = $1::text)
+AND d.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
 """
 
 
@@ -124,15 +134,17 @@ class Postgres:
         """The four steps at the top. Objects left behind never hold up (1) and (2)."""
         self.marks.demand(order.mark)
         async with self.server.session() as db:
-            if not await self._disable(db, order):  # (1)
+            logins = await self._disable(db, order)  # (1)
+            if logins is None:
                 return
-            await _cut(db, order)  # (2)
+            await _cut(db, logins)  # (2)
             databases = [str(row["database"]) for row in await db.fetch(_LEFT_BEHIND, order.mark)]
             if not databases:
                 await self._drop(db, order)  # (4)
                 return
-        for database in databases:  # (3)
-            await self._keep(database, order)
+        troubles = [trouble for one in databases if (trouble := await self._keep(one, order))]  # (3)
+        if troubles:
+            raise troubles[0]
         async with self.server.session() as db:
             await self._drop(db, order)  # (4)
 
@@ -202,45 +214,60 @@ class Postgres:
         }
         return Handoff(tuple((label, Secret(text)) for label, text in fields.items()))
 
-    async def _disable(self, db: Db, order: Order) -> bool:
-        """False if there is no such role: it was ended before, or never was."""
+    async def _disable(self, db: Db, order: Order) -> list[int] | None:
+        """The logins whose sessions are to be cut; None if there is no such role: ended, or never was."""
+        person = order.principal if _mode(order) == "login" else ""
         async with db.transaction():
             await alone(db, order.mark)  # also waits for a grant of the same mark that is still under way
             if await db.fetchrow(_WHO, order.mark) is None:
-                return False
+                return None
+            logins = [int(row["oid"]) for row in await db.fetch(_TO_CUT, order.mark, person)]
             await run(db, "ALTER ROLE %I NOLOGIN PASSWORD NULL", order.mark)
+            # Cascading: whoever was given ADMIN meanwhile may have handed it on.
             for row in await db.fetch(_MEMBERSHIPS, order.mark):
-                await run(db, "REVOKE %I FROM %I GRANTED BY %I", row["role"], order.mark, row["grantor"])
-        return True
+                words = (row["role"], row["member"], row["grantor"])
+                await run(db, "REVOKE %I FROM %I GRANTED BY %I CASCADE", *words)
+        return logins
 
-    async def _keep(self, database: str, order: Order) -> None:
-        """Moves what M owns in one database to a role without rights, and takes M's rights on the rest."""
-        kept = f"breakglass-kept-{self.marks.installation}"
-        role = order.scope.get("role", "")
-        us = "GRANT %I TO CURRENT_USER WITH INHERIT TRUE, SET TRUE"
+    async def _keep(self, database: str, order: Order) -> BackendError | None:
+        """In one database: what M owns goes to the keeper, and what rights it has on other things end.
+
+        Gives back what stopped it, so that the next database is not held up; the text says what to run.
+        """
         try:
-            async with self.server.session(database) as db, db.transaction():
-                await alone(db, kept)
-                if await db.fetchrow(_WHO, kept) is None:
-                    await run(db, "CREATE ROLE %I NOLOGIN", kept)
-                await run(db, us, order.mark)
-                await run(db, us, kept)
-                # The new owner must be allowed to create in the schema. The ordered role is (that is how M
-                # was), so the keeper is in it for the length of this transaction, which nobody else sees.
-                if role in self.roles:
-                    await run(db, "GRANT %I TO %I", role, kept)
-                await run(db, "REASSIGN OWNED BY %I TO %I", order.mark, kept)
-                await run(db, "DROP OWNED BY %I", order.mark)  # what is left: rights, and default privileges
-                if role in self.roles:
-                    await run(db, "REVOKE %I FROM %I", role, kept)
-                await run(db, "REVOKE %I FROM CURRENT_USER", kept)
-                await run(db, "REVOKE %I FROM CURRENT_USER", order.mark)
+            async with self.server.session(database) as db:
+                await self._move(db, order)
+                if await db.fetchrow(_LEFT_HERE, order.mark) is not None:
+                    raise BackendRefused("Somebody gave it rights that only they can take back.")
         except BackendError as error:
-            raise type(error)(
-                f"The login {order.mark} is disabled and its sessions are cut, but what it owns in the "
-                f'database "{database}" could not be moved. {error} Run there as an administrator: '
+            return type(error)(
+                f"The login {order.mark} is disabled, nobody holds it and its sessions are cut, but things in "
+                f'the database "{database}" still depend on it. {error} Run there as an administrator: '
                 f'REASSIGN OWNED BY "{order.mark}" TO a role of your choice; DROP OWNED BY "{order.mark}";'
-            ) from None
+            )
+        return None
+
+    async def _move(self, db: Db, order: Order) -> None:
+        """One transaction, in which we are M, the keeper and the ordered role; before and after it, none.
+
+        The ordered role, because it may own what M was given rights on, and because the keeper must be
+        allowed to create in the schema before PostgreSQL gives it a function (as M was when it made it).
+        """
+        kept = f"breakglass-kept-{self.marks.installation}"
+        we = str(await db.fetchval("SELECT current_user"))
+        borrowed = [(order.mark, we), (kept, we)]
+        if (role := order.scope.get("role", "")) in self.roles:
+            borrowed += [(role, we), (role, kept)]
+        async with db.transaction():
+            await alone(db, kept)
+            if await db.fetchrow(_WHO, kept) is None:
+                await run(db, "CREATE ROLE %I NOLOGIN", kept)
+            for names in borrowed:
+                await run(db, "GRANT %I TO %I WITH INHERIT TRUE, SET TRUE", *names)
+            await run(db, "REASSIGN OWNED BY %I TO %I", order.mark, kept)
+            await run(db, "DROP OWNED BY %I", order.mark)  # what is left: rights, and default privileges
+            for names in borrowed:
+                await run(db, "REVOKE %I FROM %I", *names)
 
     async def _drop(self, db: Db, order: Order) -> None:
         async with db.transaction():
@@ -255,15 +282,12 @@ async def _comment(db: Db, order: Order) -> None:
     await run(db, "COMMENT ON ROLE %I IS %L", order.mark, note.dumps())
 
 
-async def _cut(db: Db, order: Order) -> None:
-    """Until no session is left of M, of those it was granted to, and of the person it was ordered for.
+async def _cut(db: Db, logins: list[int]) -> None:
+    """Until no session of these logins is left; the caller's deadline bounds it.
 
-    Asked by login, not by rights: a session with an open cursor, or that ran SET ROLE by other means, is
-    among them.
-    The caller's deadline bounds it.
+    Asked by login, not by rights: one with an open cursor, or that ran SET ROLE by other means, is there.
     """
-    person = order.principal if _mode(order) == "login" else ""
-    while await db.fetchval(_SESSIONS, order.mark, person):  # noqa: ASYNC110 - the server sends no event
+    while await db.fetchval(_SESSIONS, logins):  # noqa: ASYNC110 - the server sends no event
         await asyncio.sleep(0.02)
 
 

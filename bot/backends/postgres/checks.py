@@ -18,8 +18,8 @@ FROM pg_roles r WHERE r.rolname = current_user
 _TOO_MUCH: Final = ("BYPASSRLS", "CREATEDB", "REPLICATION")
 _ROLE: Final = """
 SELECT pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION') AS admin,
-       pg_has_role(r.oid, 'USAGE') OR pg_has_role(r.oid, 'SET') AS used
-FROM pg_roles r WHERE r.rolname = $1::text
+       (pg_has_role(r.oid, 'USAGE') OR pg_has_role(r.oid, 'SET')) AND NOT b.rolsuper AS usable
+FROM pg_roles r JOIN pg_roles b ON b.rolname = current_user WHERE r.rolname = $1::text
 """
 _PLAIN: Final = """
 SELECT NOT s.ssl AND inet_client_addr() IS NOT NULL AND NOT inet_client_addr() <<= '127.0.0.0/8'
@@ -63,6 +63,11 @@ async def _problems(db: Db, roles: tuple[str, ...]) -> AsyncIterator[str]:
             yield (
                 f'The broker may not grant "{role}". Run: '
                 f'GRANT "{role}" TO the broker WITH ADMIN TRUE, INHERIT FALSE, SET FALSE.'
+            )
+        elif row["usable"]:
+            yield (
+                f'The broker itself can use "{role}", which it never needs. Run: '
+                f'GRANT "{role}" TO the broker WITH INHERIT FALSE, SET FALSE.'
             )
 
 

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, cast
 
-import asyncpg  # type: ignore[import-untyped]  # it ships no types; `Db` states what we use
+import asyncpg
 
 from bot.core.errors import BackendError, BackendRefused, BackendUnavailable
 from bot.core.model import Secret
