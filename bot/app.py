@@ -77,7 +77,7 @@ async def _run(config: Config, place: Office) -> None:
         start=keeper.start,
     )
     channels = Channels(config.channels.requests, config.channels.audit, config.channels.security)
-    delivery = Delivery(client, store, channels, channel)
+    delivery = Delivery(client, store, channels, channel, people.faces)
 
     def ready() -> dict[str, str]:
         trouble = {
@@ -100,10 +100,9 @@ async def _run(config: Config, place: Office) -> None:
         work.start(people.keep_fresh())
         work.start(channel.keep_checking())
         work.start(delivery.run())
-        app = bolt.build_app(
-            bolt.Counter(desk=desk, store=store, client=client, channels=channels),
-            lambda app: watch.register(app, people, channel),
-        )
+        counter = bolt.Counter(desk=desk, store=store, client=client, channels=channels)
+        stack.push_async_callback(counter.aside.settle)
+        app = bolt.build_app(counter, lambda app: watch.register(app, people, channel))
         await stack.enter_async_context(socket_mode(app, config.environment.slack_app_token))
         log.info("Breakglass %s serves installation %s.", __version__, config.installation)
         await stop.wait()

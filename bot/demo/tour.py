@@ -257,6 +257,7 @@ class _Story:
         found = {label.casefold(): lines[at + 1] for at, label in enumerate(lines[:-1])}
         expect(found, "user and password", lambda got: "user" in got and "password" in got)
         self._secrets.append(found["password"])
+        await window.close()
         return found["user"], found["password"]
 
     async def _code(self, who: str) -> str:
@@ -284,7 +285,9 @@ class _Story:
         persona = self._stage.persona(who)
 
         def heard() -> bool | None:
-            return any(what in message.human_text() for message in persona.ephemerals()) or None
+            shown = [message.human_text() for message in persona.ephemerals()]
+            window = [persona.modal.text()] if persona.modal is not None else []
+            return any(what in text for text in [*shown, *window]) or None
 
         await self._stage.sandbox.wait_for(heard, timeout=10)
 

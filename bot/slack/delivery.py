@@ -20,6 +20,7 @@ from bot.core.model import PersonId, Request, RequestId
 from bot.slack.channel import AuditChannel
 from bot.slack.people import TROUBLE, said
 from bot.slack.views import audit, card, notices
+from bot.slack.views.text import Faces
 from bot.store import Store, also
 
 log = logging.getLogger(__name__)
@@ -65,16 +66,23 @@ class Delivery:
         client: Slack's Web API; it waits out rate limits itself.
         store: the history and the cursors.
         channels: where.
-        audit_channel: told when posting to it fails, or works again.
+        audit_channel: told when posting to it fails.
+        faces: what people and roles are called now.
     """
 
     def __init__(
-        self, client: AsyncWebClient, store: Store, channels: Channels, audit_channel: AuditChannel
+        self,
+        client: AsyncWebClient,
+        store: Store,
+        channels: Channels,
+        audit_channel: AuditChannel,
+        faces: Callable[[], Faces],
     ) -> None:
         self._client = client
         self._store = store
         self._channels = channels
         self._audit_channel = audit_channel
+        self._faces = faces
         self._dms: dict[PersonId, str] = {}
         self._paces: dict[str, Pace] = {}
         self._sure: set[str] = set()
@@ -126,7 +134,8 @@ class Delivery:
         records = await self._store.records(first, first + audit.MOST_LINES)
         if not records:
             return False
-        await self._post_audit("audit", audit.audit_message(records))
+        leaves = [line.leaf for line in await self._store.lines(first, first + audit.MOST_LINES)]
+        await self._post_audit("audit", audit.audit_message(records, leaves, self._faces()))
         return True
 
     async def tell_checkpoints(self) -> bool:
@@ -161,7 +170,7 @@ class Delivery:
         return bool(behind)
 
     async def _show(self, request: Request, channel: str, ts: str) -> None:
-        message = card.request_card(request, self._store.now())
+        message = card.request_card(request, self._store.now(), self._faces())
         if ts:
             try:
                 await self._client.chat_update(channel=channel, ts=ts, **message)
@@ -180,9 +189,9 @@ class Delivery:
         """Direct messages, to whom the next line of the history means something."""
 
         async def tell(record: Record, request: Request | None) -> None:
-            if request is not None:
-                for person, message in notices.notices(record, request):
-                    await self._to_person(person, message)
+            about = notices.notices(record, request, self._faces()) if request else []
+            for person, message in [*about, *notices.about_people(record)]:
+                await self._to_person(person, message)
 
         return await self._tell("people", tell)
 
@@ -191,7 +200,7 @@ class Delivery:
 
         async def tell(record: Record, request: Request | None) -> None:
             if request is not None:
-                for line in notices.thread_lines(record, request):
+                for line in notices.thread_lines(record, request, self._faces()):
                     await self._in_thread(request, line)
 
         return await self._tell("threads", tell)
@@ -199,8 +208,8 @@ class Delivery:
     async def tell_security(self) -> bool:
         """Alarms: what somebody must look at now."""
 
-        async def tell(record: Record, _request: Request | None) -> None:
-            alarm = notices.alarm(record)
+        async def tell(record: Record, request: Request | None) -> None:
+            alarm = notices.alarm(record, request)
             if alarm is not None:
                 await self._kindly(self._channels.security, alarm)
 
@@ -232,7 +241,7 @@ class Delivery:
             except SlackApiError as error:
                 if error.response.get("error") in PASSING:
                     raise
-                log.warning("Cannot write to %s: %s", person, error.response.get("error"))
+                log.warning("Cannot write to %s: %s", person, said(error))
                 return
             channel = self._dms[person] = opened["channel"]["id"]
         await self._kindly(channel, message)
@@ -244,7 +253,7 @@ class Delivery:
         except SlackApiError as error:
             if error.response.get("error") in PASSING:
                 raise
-            log.warning("Cannot post to %s: %s", channel, error.response.get("error"))
+            log.warning("Cannot post to %s: %s", channel, said(error))
 
     # --- posting ----------------------------------------------------------------------------------------
 

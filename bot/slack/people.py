@@ -16,6 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.errors import Refused
 from bot.core.model import OPERATOR, SYSTEM, Person, PersonId, Roster
+from bot.slack.views.text import Faces
 from bot.store import Clock
 
 MAX_AGE: Final = timedelta(minutes=5)
@@ -93,6 +94,11 @@ class SlackPeople:
             for name, role in self._roles.items()
         }
         return Roster(people, roles)
+
+    def faces(self) -> Faces:
+        """What people are called, and whom to mention for a role: its groups, and the people it lists."""
+        names = {id: person.name for id, (person, _) in self._people.items() if person is not None}
+        return Faces(names, {name: (*role.users, *role.groups) for name, role in self._roles.items()})
 
     async def keep_fresh(self) -> None:
         """Asks again every minute for everyone in a role, until cancelled."""

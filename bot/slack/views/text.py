@@ -100,6 +100,11 @@ def escape(text: str) -> str:
     return safe(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def inert(text: str) -> str:
+    """People's words where only mrkdwn can stand: escaped, and addresses broken, which Slack would link."""
+    return escape(text).replace("://", "[:]//")
+
+
 # --- cutting --------------------------------------------------------------------------------------------
 
 
@@ -123,13 +128,13 @@ def cut(text: str, limit: int) -> str:
 
 
 def quoted(words: Words | str, limit: int) -> str:
-    """People's words for a message's own text, in “quotes”: escaped, at most `limit` long, entities whole."""
+    """People's words for a message's own text, in “quotes”: inert, at most `limit` long, entities whole."""
     plain_words = safe(str(words)).strip()
-    shown = escape(plain_words)
+    shown = inert(plain_words)
     while length(shown) > limit - 2:
         over = length(shown) - limit + 2
         plain_words = cut(plain_words, max(length(plain_words) - max(over // 5, 1), 1))
-        shown = escape(plain_words)
+        shown = inert(plain_words)
     return f"“{shown}”"
 
 
