@@ -112,9 +112,13 @@ class Access:
             return await self._store.get(request.id)
 
     async def _abandon(self, request: Request, why: Why, detail: str) -> Request:
-        with suppress(Stale):
-            request = await self._store.record(request, e.RevokeOrdered(why=why, detail=detail))
-        return await self.take(request)
+        try:
+            ordered = await self._store.record(request, e.RevokeOrdered(why=why, detail=detail))
+        except Stale:
+            # Revoked meanwhile, and perhaps proved absent before this took effect: as in `_give`.
+            await self._revoke(self._providers[request.terms.backend].backend, order_for(request))
+            return await self._store.get(request.id)
+        return await self.take(ordered)
 
     async def take(self, request: Request) -> Request:
         """One attempt to end the access of a request in REVOKING, and the record of how it went."""
