@@ -81,12 +81,18 @@ class Keeper:
         if due is not None:
             scheduler.add_job(self._wake.set, "date", run_date=due, id="due", replace_existing=True)
 
-    async def _survive(self, work: Coroutine[Any, Any, object]) -> None:
-        """A database that fails for a moment must not end the keeper: the next wake tries again."""
+    async def _survive(self, work: Coroutine[Any, Any, object]) -> bool:
+        """A database that fails for a moment must not end the keeper: the next wake tries again.
+
+        Returns whether it went well.
+        """
         try:
-            await work
+            with suppress(Stale):  # somebody was faster; what they recorded is what holds
+                await work
         except Exception:
             log.exception("The keeper could not finish a round; it tries again.")
+            return False
+        return True
 
     def is_fresh(self, now: datetime) -> bool:
         """Whether it has swept lately."""
@@ -111,17 +117,17 @@ class Keeper:
 
     async def boot(self) -> None:
         """Before anything else: every unanswered grant is a crash, and everything overdue ends."""
+        detail = "The server stopped while it was being granted."
         for request in await self._store.granting():
-            await self._order_end(request, Why.UNANSWERED, "The server stopped while it was being granted.")
+            await self._survive(self._order_end(request, Why.UNANSWERED, detail))
         await self.sweep()
 
     async def sweep(self) -> None:
         """Acts on everything that is due now."""
         now = self._store.now()
-        for request in await self._store.due(now):
-            with suppress(Stale):  # somebody was faster; what they recorded is what holds
-                await self._act(request)
-        self._swept_at = now
+        # One that fails must not keep the others from ending; but a sweep with a failure does not count.
+        if all([await self._survive(self._act(request)) for request in await self._store.due(now)]):
+            self._swept_at = now
 
     async def _act(self, request: Request) -> None:
         match request.state:
@@ -151,22 +157,30 @@ class Keeper:
 
     async def _reconcile(self, name: str) -> None:
         expected = await self._store.active_at(name)
+        held = {request.mark for request in await self._store.held_by()}
         try:
             async with asyncio.timeout(LIVE_DEADLINE.total_seconds()):
                 leases = await self._providers[name].backend.live()
         except (BackendError, TimeoutError) as error:
-            if name not in self._silent:
-                self._silent.add(name)
-                await self._store.note(e.BackendSilent(backend=name, error=str(error) or "no answer in time"))
+            await self._is_silent(name, str(error) or "no answer in time")
+            return
+        except Exception as error:  # noqa: BLE001  an adapter's bug is a silence too; its text may carry a secret
+            await self._is_silent(name, f"The adapter failed with {type(error).__name__}.")
             return
         if name in self._silent:
             self._silent.discard(name)
             await self._store.note(e.BackendAnswers(backend=name))
-        await self._end_unexplained(name, leases)
+        # What was held when the provider was asked may have ended since: the next round looks again.
+        await self._end_unexplained(name, [lease for lease in leases if lease.mark not in held])
         found = {lease.mark: lease for lease in leases}
         for request in expected:
             with suppress(Stale):
                 await self._compare(request, found.get(request.mark))
+
+    async def _is_silent(self, name: str, error: str) -> None:
+        if name not in self._silent:
+            self._silent.add(name)
+            await self._store.note(e.BackendSilent(backend=name, error=error))
 
     async def _end_unexplained(self, name: str, leases: Sequence[Lease]) -> None:
         known = await self._store.by_marks(name, [lease.mark for lease in leases])
@@ -186,6 +200,8 @@ class Keeper:
         current = await self._store.get(request.id)
         if current.version != request.version:
             return  # it changed while the provider was asked; the next round looks again
+        if lease is None and current.expires_at is not None and self._store.now() >= current.expires_at:
+            return  # the provider ended it on time and we did not yet: the sweep says so
         if lease is None:
             await self._order_end(current, Why.GONE, "The provider no longer has it, and we did not end it.")
         elif lease.altered and lease.altered != current.altered:
