@@ -6,11 +6,12 @@
         await it.forward(20 * MINUTE)           # time passes, the keeper sweeps whenever something is due
         await it.keeps_its_promises()           # I1 to I6, against the provider's own ledger
 
-`it.crash()` drops every object and builds new ones over the same file and the same providers.
+`await it.crash()` drops every object and builds new ones over the same file and the same providers.
 """
 
+import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -48,7 +49,8 @@ from tests.desk.pretend import Pretend
 
 INSTALLATION = "acme"
 VAULT_KEY = Secret("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
-GRANT_DEADLINE = timedelta(seconds=0.2)
+PATIENT = timedelta(seconds=20)
+IMPATIENT = timedelta(seconds=0.05)
 """Real time: how long a provider that hangs is waited for."""
 
 
@@ -82,6 +84,7 @@ class Rig:
     people: Directory
     backends: dict[str, Pretend]
     closed: str | None = None
+    grant_deadline: timedelta = PATIENT
     secrets: dict[PersonId, Secret] = field(default_factory=dict)
     _keys: int = 0
     store: Store = field(init=False)
@@ -98,7 +101,7 @@ class Rig:
         principals = {person: person.removeprefix("U0").lower() for person in PEOPLE}
         providers = {name: Provider(backend, principals) for name, backend in self.backends.items()}
         self.store = Store(self.engine, self.clock, self.policy.hash)
-        self.access = Access(self.store, providers, vault, GRANT_DEADLINE)
+        self.access = Access(self.store, providers, vault, self.grant_deadline)
         self.keeper = Keeper(self.store, self.access, providers, 5 * MINUTE)
         self.factors = Factors(self.store, vault, "Breakglass")
         self.desk = Desk(
@@ -202,10 +205,33 @@ class Rig:
         self.clock.now = until
         await self.sweep()
 
-    def crash(self) -> None:
+    async def until(self, condition: Callable[[], bool | Awaitable[bool]]) -> None:
+        """Lets the others work until it is so, without letting virtual time pass."""
+        async with asyncio.timeout(20):
+            while True:
+                so = condition()
+                if so if isinstance(so, bool) else await so:
+                    return
+                await asyncio.sleep(0)
+
+    async def until_left(self, state: State, id: RequestId) -> None:
+        async def left() -> bool:
+            return await self.state(id) is not state
+
+        await self.until(left)
+
+    def impatient(self) -> None:
+        """From now on a provider that hangs is waited for only briefly."""
+        self.grant_deadline = IMPATIENT
+        self._assemble()
+
+    async def crash(self) -> None:
         """The process is gone with all it knew; a new one stands over the same file, not yet booted."""
-        for task in list(self.keeper._tasks):
+        await asyncio.sleep(0)
+        tasks = list(self.keeper._tasks)
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._assemble()
 
     async def boot(self) -> None:

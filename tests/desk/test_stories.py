@@ -269,7 +269,7 @@ CHANGES: dict[str, tuple[Policy, str]] = {
 async def test_a_request_lapses_when_the_policy_changed_underneath(it: Rig, change: str) -> None:
     request = await it.asked()
     it.policy, code = CHANGES[change]
-    it.crash()
+    await it.crash()
     await it.boot()
     with pytest.raises(Refused) as refusal:
         await it.approved(request.id)
@@ -418,7 +418,7 @@ async def test_whoever_was_away_for_hours_ends_everything_at_once(it: Rig) -> No
     requests = [await it.active() for _ in range(20)]
     it.clock.forward(24 * HOUR)
     assert len(it.vault.ledger) == 20
-    it.crash()
+    await it.crash()
     await it.boot()
     assert it.vault.ledger == {}
     assert {await it.state(request.id) for request in requests} == {State.AWAITING_REVIEW}
