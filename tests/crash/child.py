@@ -16,14 +16,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pyotp
 
 from bot.config import load
 from bot.core.events import type_of
-from bot.core.model import HELD, OPERATOR, Person, PersonId, Roster, State
+from bot.core.model import HELD, OPERATOR, Person, PersonId, RequestId, Roster, State
 from bot.desk import Ask, Desk
 from bot.keeper import Keeper
 from bot.office import Office, office
@@ -32,6 +31,8 @@ from bot.store import Store
 
 ALICE, BOB = PersonId("U0ALICE01"), PersonId("U0BOB0001")
 PEOPLE = {ALICE: Person(ALICE, "Alice"), BOB: Person(BOB, "Bob")}
+
+Wrapped = Callable[..., Awaitable[object]]
 
 _passed: Counter[str] = Counter()
 _armed = False
@@ -50,15 +51,15 @@ def point(name: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def instrument(owner: Any, method: str, name: Callable[..., str]) -> None:
+def instrument(owner: type, method: str, name: Callable[..., str]) -> None:
     """Puts a point before and after each call of `owner.method`."""
-    original: Callable[..., Awaitable[Any]] = getattr(owner, method)
+    original: Wrapped = getattr(owner, method)
 
     @functools.wraps(original)
-    async def around(self: Any, *args: Any, **kwargs: Any) -> Any:
-        called = name(*args, **kwargs)
+    async def around(*args: object, **kwargs: object) -> object:
+        called = name(*args[1:], **kwargs)
         point(f"before {called}")
-        result = await original(self, *args, **kwargs)
+        result = await original(*args, **kwargs)
         point(f"after {called}")
         return result
 
@@ -74,7 +75,7 @@ def instrument_everything(place: Office) -> None:
     instrument(backend, "grant", lambda *_: "grant")
     instrument(backend, "revoke", lambda *_: "revoke")
 
-    def statement(sql: Any, *_args: Any, **_kwargs: Any) -> str:
+    def statement(sql: object, *_args: object, **_kwargs: object) -> str:
         return "sql " + re.sub(r"[^a-z ]+.*", "", re.sub(r"\s+", " ", str(sql).strip().lower()))[:40].strip()
 
     for method in ("execute", "fetch", "fetchrow", "fetchval"):
@@ -117,10 +118,10 @@ async def story(place: Office, desk: Desk, keeper: Keeper) -> None:
     await until(place, keeper, request.id, {State.AWAITING_REVIEW})
 
 
-async def until(place: Office, keeper: Keeper, id: Any, states: set[State]) -> None:
+async def until(place: Office, keeper: Keeper, id: RequestId, states: set[State]) -> None:
     """Sweeps until the request is there."""
     async with asyncio.timeout(30):
-        while (await place.store.get(id)).state not in states:
+        while (await place.store.get(id)).state not in states:  # noqa: ASYNC110  nothing here tells when
             await asyncio.sleep(0.02)
     await keeper.drain(timedelta(seconds=10))
 

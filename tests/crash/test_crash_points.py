@@ -180,7 +180,6 @@ async def test_no_crash_between_approve_and_the_end_leaves_access(
     points = log.read_text().splitlines()
     assert len(points) > 20, "the story passes many points"
     assert {"before grant #1", "after grant #1", "before revoke #1"} <= set(points)
-    print(f"{access}: {len(points)} crash points")
     for number, point in enumerate(points):
         with subtests.test(msg=point):
             env = place.env(f"run{number}", access, CRASH_AT=point)
