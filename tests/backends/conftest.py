@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.providers.fixtures import cluster
+from tests.providers.fixtures import account, cluster
 
 pytest.register_assert_rewrite("tests.backends.contract")
 
-__all__ = ["cluster"]
+__all__ = ["account", "cluster"]

@@ -4,11 +4,14 @@
 server to use instead of the wheel's, as its superuser; `BREAKGLASS_TEST_POSTGRES_VERSION=16` the older wheel.
 """
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NoReturn
+from functools import cached_property
+from typing import Any, NoReturn
 from urllib.parse import quote, unquote, urlsplit
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -56,6 +59,68 @@ def cluster() -> Iterator[Cluster]:
         _absent(f"PostgreSQL: {missing}")
     with server:
         yield Cluster(server.url(), ours=True)
+
+
+@dataclass
+class Account:
+    """moto's AWS account over HTTP, with IAM enforced: who has no policy is refused, as at AWS."""
+
+    host: str
+    port: int
+    access_key: str
+    secret_key: str
+
+    def client(self, service: str, access_key: str = "", secret_key: str = "") -> Any:  # noqa: ANN401
+        """A boto3 client past every proxy; without keys the administrator's."""
+        import boto3  # type: ignore[import-untyped]  # boto3 ships no types
+        from botocore.config import Config  # type: ignore[import-untyped]  # the same
+
+        return boto3.client(
+            service,
+            region_name="us-east-1",
+            endpoint_url=f"http://{self.host}:{self.port}",
+            aws_access_key_id=access_key or self.access_key,
+            aws_secret_access_key=secret_key or self.secret_key,
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+
+    @cached_property
+    def iam(self) -> Any:  # noqa: ANN401 - untyped library
+        return self.client("iam")
+
+
+@pytest.fixture(scope="session")
+def account() -> Iterator[Account]:
+    """An emulated AWS. It does not evaluate `DateLessThan`: ends there are asserted as text, not seen."""
+    try:
+        from moto.server import ThreadedMotoServer
+    except ImportError as missing:
+        _absent(f"AWS: {missing.name} is not installed")
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        account = Account(host, port, "testing", "testing")
+        account.iam.create_user(UserName="administrator")
+        account.iam.put_user_policy(UserName="administrator", PolicyName="all", PolicyDocument=allowing("*"))
+        key = account.iam.create_access_key(UserName="administrator")["AccessKey"]
+        account.iam.close()
+        enforce = Request(
+            f"http://{host}:{port}/moto-api/reset-auth", b"0", {"Content-Type": "text/plain"}, method="POST"
+        )
+        with urlopen(enforce) as answer:
+            assert answer.status == 200
+        account = Account(host, port, key["AccessKeyId"], key["SecretAccessKey"])
+        yield account
+        account.iam.close()
+    finally:
+        server.stop()
+
+
+def allowing(*actions: str) -> str:
+    """A policy document."""
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def _absent(reason: str) -> NoReturn:

@@ -20,7 +20,7 @@ class Proxy:
         self._open = asyncio.Event()
         self._open.set()
         self._cut = False
-        self._last_words = b""
+        self._last_words: tuple[bytes, ...] = ()
         self._swallowing = False
         self._writers: set[asyncio.StreamWriter] = set()
         self.heard = bytearray()
@@ -37,8 +37,8 @@ class Proxy:
         for writer in self._writers:
             writer.transport.abort()
 
-    def swallow_after(self, words: bytes) -> None:
-        """Passes the request that contains `words` on, and loses every answer from then on."""
+    def swallow_after(self, *words: bytes) -> None:
+        """Passes the request that contains one of `words` on, and loses every answer from then on."""
         self._last_words = words
 
     def heal(self) -> None:
@@ -47,7 +47,7 @@ class Proxy:
             if self._swallowing or not self._open.is_set():
                 writer.transport.abort()
         self._cut = self._swallowing = False
-        self._last_words = b""
+        self._last_words = ()
         self._open.set()
 
     @property
@@ -85,7 +85,7 @@ class Proxy:
                 await self._open.wait()
                 self.heard += part
                 seen = (seen + part)[-CHUNK:]
-                if self._last_words and self._last_words in seen:
+                if any(words in seen for words in self._last_words):
                     self._swallowing = True
                 writer.write(part)
                 await writer.drain()

@@ -241,8 +241,8 @@ class Postgres:
                     raise BackendRefused("Somebody gave it rights that only they can take back.")
         except BackendError as error:
             return type(error)(
-                f"The login {order.mark} is disabled, nobody holds it and its sessions are cut, but things in "
-                f'the database "{database}" still depend on it. {error} Run there as an administrator: '
+                f"The login {order.mark} is disabled, nobody holds it and its sessions are cut, but things "
+                f'in the database "{database}" still depend on it. {error} Run there as an administrator: '
                 f'REASSIGN OWNED BY "{order.mark}" TO a role of your choice; DROP OWNED BY "{order.mark}";'
             )
         return None
