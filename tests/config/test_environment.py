@@ -1,8 +1,8 @@
 """The environment: each command gets what it needs, and no value is ever shown."""
 
-from pathlib import base64
+import base64
+from pathlib import Path
 
-import Path
 import pytest
 
 from bot.config import MIGRATE, SERVE, VERIFY, ConfigError, Environment, Need, config_path
