@@ -63,7 +63,7 @@ class Keeper:
         scheduler = AsyncIOScheduler(
             timezone="UTC", job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
         )
-        scheduler.add_job(self._wake.set, "interval", seconds=HEARTBEAT.total_seconds())
+        scheduler.add_job(self._ring, "interval", seconds=HEARTBEAT.total_seconds())
         scheduler.add_job(self.reconcile, "interval", seconds=self._reconcile_every.total_seconds())
         scheduler.start()
         self._store.on_commit(self._wake.set)
@@ -76,10 +76,15 @@ class Keeper:
         finally:
             scheduler.shutdown(wait=False)
 
+    async def _ring(self) -> None:
+        # A coroutine on purpose: APScheduler runs plain functions in threads, and an asyncio.Event set there
+        # may wake nobody.
+        self._wake.set()
+
     async def _set_alarm(self, scheduler: AsyncIOScheduler) -> None:
         due = await self._store.next_due(self._store.now())
         if due is not None:
-            scheduler.add_job(self._wake.set, "date", run_date=due, id="due", replace_existing=True)
+            scheduler.add_job(self._ring, "date", run_date=due, id="due", replace_existing=True)
 
     async def _survive(self, work: Coroutine[Any, Any, object]) -> bool:
         """A database that fails for a moment must not end the keeper: the next wake tries again.
