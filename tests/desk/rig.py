@@ -159,6 +159,14 @@ class Rig:
         self.clock.forward(timedelta(seconds=30))  # the authenticator shows a code that was not used yet
         return await self.desk.ask(self.form(person, access=access, code=self.code(person)))
 
+    async def asked_without_a_factor(self) -> Request:
+        """By Cara, who may ask for a moment and has no second factor."""
+        self.people.put("oncall", ANNA, CARA)
+        try:
+            return await self.desk.ask(self.form(CARA, code="123456"))
+        finally:
+            self.people.put("oncall", ANNA)
+
     async def approved(self, id: RequestId, *by: PersonId) -> Request:
         """Approved by Ben, or by these; whatever that started has been carried out."""
         for person in by or (BEN,):
@@ -176,7 +184,11 @@ class Rig:
         return await self.store.get(id)
 
     async def reviewed(self, id: RequestId, by: PersonId = CARA) -> Request:
+        """Reported by Anna and judged by Cara, or by this one."""
         await self.desk.report(id, ANNA, "I restarted the replica.", self.key())
+        return await self.judged(id, by)
+
+    async def judged(self, id: RequestId, by: PersonId) -> Request:
         return await self.desk.review(
             id, by, verdict=Verdict.REAL, less_was_possible=False, follow_ups="nothing", key=self.key()
         )
