@@ -256,7 +256,7 @@ class Scenario(Table):
     """What people read when they choose. At most 75 characters."""
     criteria: Annotated[tuple[w.Option, ...], Field(min_length=1, max_length=w.CHECKBOXES)]
     """What must be true for this to be it; the requester confirms each. At most 10, of 75 characters."""
-    accesses: Annotated[tuple[w.AccessRef, ...], Field(min_length=1, max_length=w.SELECT_OPTIONS)]
+    accesses: Annotated[tuple[w.AccessRef, ...], Field(min_length=1, max_length=w.MOST_ACCESSES)]
     """What may be asked for."""
     incident: Incident | None = None
     """Ask for an incident reference. Left out: none is asked for."""

@@ -24,6 +24,9 @@ CHECKBOXES: Final = 10
 SELECT_OPTIONS: Final = 100
 """Options in one Slack select menu (docs.slack.dev, select menu element)."""
 
+MOST_ACCESSES: Final = 5000
+"""Accesses in one scenario: more than a menu shows are searched for by typing a word of their title."""
+
 
 @dataclass(frozen=True, slots=True)
 class Names:
