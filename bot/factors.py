@@ -69,7 +69,8 @@ class Factors:
         if await self._store.failures(person, WRONG_CODES_WITHIN) >= WRONG_CODES:
             raise Refused(
                 f"{WRONG_CODES} wrong codes: yours are refused for up to 30 minutes, and security was told. "
-                "If it was not you, tell them. If it is urgent, let a colleague ask.",
+                "If it was not you, tell them. The operator can lift it with a new enrolment token; "
+                "if it is urgent, let a colleague ask.",
                 code="locked",
                 field="code",
             )

@@ -21,6 +21,7 @@ from bot.core import events as e
 from bot.core.errors import BackendError, Stale
 from bot.core.model import HELD, PENDING, Lease, Mark, Request, State, Why
 from bot.store import Store
+from bot.store.also import forget
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,9 @@ HEARTBEAT: Final = timedelta(seconds=5)
 
 FRESH: Final = timedelta(seconds=20)
 """A keeper that has not swept for this long is not ready."""
+
+REMEMBERED: Final = timedelta(days=2)
+"""How long an interaction is known, so that a second delivery changes nothing; Slack gives up in minutes."""
 
 LIVE_DEADLINE: Final = timedelta(seconds=30)
 
@@ -65,8 +69,10 @@ class Keeper:
         )
         scheduler.add_job(self._ring, "interval", seconds=HEARTBEAT.total_seconds())
         scheduler.add_job(self.reconcile, "interval", seconds=self._reconcile_every.total_seconds())
+        scheduler.add_job(self._tidy, "interval", hours=1)
         scheduler.start()
         self._store.on_commit(self._wake.set)
+        self._spawn(self.reconcile())
         try:
             while True:
                 self._wake.clear()
@@ -80,6 +86,9 @@ class Keeper:
         # A coroutine on purpose: APScheduler runs plain functions in threads, and an asyncio.Event set there
         # may wake nobody.
         self._wake.set()
+
+    async def _tidy(self) -> None:
+        await self._survive(self._store.do(forget(self._store.now() - REMEMBERED)))
 
     async def _set_alarm(self, scheduler: AsyncIOScheduler) -> None:
         due = await self._store.next_due(self._store.now())

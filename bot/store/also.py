@@ -64,10 +64,15 @@ def count_failure(person: PersonId) -> Step:
 
 
 def issue_token(person: PersonId, digest: bytes, expires_at: datetime) -> Step:
-    """Keeps the hash of an enrolment token; an earlier one of this person is void."""
+    """Keeps the hash of an enrolment token; an earlier one of this person is void.
+
+    It also lifts a lock-out by wrong codes: a stolen session must not lock its owner out, and the operator
+    who issues the token is the second person that this takes.
+    """
 
     async def step(connection: AsyncConnection, _at: datetime) -> None:
         await connection.execute(delete(t.tokens).where(t.tokens.c.person == person))
+        await connection.execute(delete(t.failures).where(t.failures.c.person == person))
         await connection.execute(insert(t.tokens).values(person=person, digest=digest, expires_at=expires_at))
 
     return step
@@ -144,5 +149,15 @@ def bind_team(team: str) -> Step:
         if found not in {"", team}:
             raise Refused(f"This installation belongs to workspace {found}, not {team}.", code="other_team")
         await connection.execute(update(t.installation).values(team=team))
+
+    return step
+
+
+def forget(before: datetime) -> Step:
+    """Forgets interactions and wrong codes older than `before`: nothing delivers or counts them any more."""
+
+    async def step(connection: AsyncConnection, _at: datetime) -> None:
+        await connection.execute(delete(t.seen).where(t.seen.c.at < before))
+        await connection.execute(delete(t.failures).where(t.failures.c.at < before))
 
     return step

@@ -15,7 +15,8 @@ _PRAGMAS = (
 
 def open_engine(url: str) -> AsyncEngine:
     """An engine for `url` (`sqlite+aiosqlite:///file` or `postgresql+asyncpg://...`)."""
-    engine = create_async_engine(url, pool_pre_ping=False)
+    # Parameters stay out of error texts and logs: they are people's words and sealed secrets.
+    engine = create_async_engine(url, hide_parameters=True)
     if make_url(url).drivername.startswith("sqlite"):
         event.listen(engine.sync_engine, "connect", _prepare)
         event.listen(engine.sync_engine, "begin", _begin)
