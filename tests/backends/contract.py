@@ -266,7 +266,7 @@ class Contract:
         order = order_for(rig)
         rig.swallow()
         with pytest.raises(BackendUnavailable):
-            await rig.again(patience=1).grant(order)
+            await rig.again(patience=2).grant(order)
         assert order.mark in await rig.names(), "the test itself: it must have taken effect"
         rig.heal()
         (lease,) = await rig.backend.live()
@@ -279,7 +279,7 @@ class Contract:
         lease = await rig.backend.grant(order)
         rig.swallow()
         with pytest.raises(BackendUnavailable):
-            await rig.again(patience=1).revoke(order)
+            await rig.again(patience=2).revoke(order)
         rig.heal()
         await rig.backend.revoke(order)
         assert not await rig.works(order, lease)

@@ -8,7 +8,9 @@ import asyncio
 import json
 import re
 import secrets
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,9 +21,10 @@ import pytest
 from bot.backends import Backend, registry
 from bot.backends.aws_iam import Settings
 from bot.backends.aws_iam.adapter import AwsIam
+from bot.backends.aws_iam.client import Client
 from bot.backends.aws_iam.policy import bounded, unbounded
 from bot.backends.settings import Misconfigured
-from bot.core.errors import BackendRefused, BackendUnavailable
+from bot.core.errors import BackendError, BackendRefused, BackendUnavailable
 from bot.core.model import Lease, Order
 from tests.backends.contract import Contract, marks, order_for
 from tests.providers.fixtures import Account, allowing
@@ -268,14 +271,20 @@ class TestAwsIam(Contract):
         assert await marks(rig.backend) == [order_for(rig).mark]
 
     async def test_what_was_given_up_before_it_began_never_begins(self, rig: AwsRig) -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
         order = order_for(rig)
-        impatient = rig.again(patience=0.2)
-        impatient.client._lock.acquire()  # making a client may take its time, as when asking for credentials
+        impatient = rig.again(patience=0.2, path_prefix="/")
+        make, ready = impatient.client._make, threading.Event()
+
+        def slow_make() -> object:
+            ready.wait(10)  # as when asking a machine that does not answer for credentials
+            return make()
+
+        impatient.client._make = slow_make
         with pytest.raises(BackendUnavailable):
             await impatient.grant(order)
-        impatient.client._lock.release()
-        await impatient.client.path(rig.principal)
-        assert order.mark not in await rig.names()
+        ready.set()
+        assert order.mark not in await rig.names(), "asked in the same thread, so after it"
 
     async def test_wrong_credentials_are_refused_not_unavailable(self, rig: AwsRig) -> None:
         rig.keys[rig.broker] = (rig.keys[rig.broker][0], "wrong")
@@ -295,6 +304,33 @@ async def test_a_role_is_granted_and_ended_like_a_user(account: Account) -> None
         assert (seen.mark, seen.principal, seen.altered) == (order.mark, rig.principal, "")
         await rig.backend.revoke(lease.as_order())
         assert await rig.names() == set()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (400, "Throttling", BackendUnavailable),
+        (409, "ConcurrentModification", BackendUnavailable),
+        (409, "EntityTemporarilyUnmodifiable", BackendUnavailable),
+        (429, "SlowDown", BackendUnavailable),
+        (500, "ServiceFailure", BackendUnavailable),
+        (503, "ServiceUnavailable", BackendUnavailable),
+        (400, "MalformedPolicyDocument", BackendRefused),
+        (403, "ExpiredToken", BackendRefused),
+        (409, "LimitExceeded", BackendRefused),
+    ],
+)
+def test_not_now_is_told_apart_from_no(status: int, code: str, kind: type[BackendError]) -> None:
+    from botocore.exceptions import ClientError
+
+    answer = {"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    assert type(Client("aws", "user", object)._told(ClientError(answer, "PutUserPolicy"))) is kind
+
+
+def test_no_credentials_at_all_is_refused() -> None:
+    from botocore.exceptions import NoCredentialsError
+
+    assert type(Client("aws", "user", object)._told(NoCredentialsError())) is BackendRefused
 
 
 # --- pure --------------------------------------------------------------------------------------------------
