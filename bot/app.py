@@ -6,8 +6,9 @@ The order is the promise: lock, schema, boot sweep (everything overdue ends) and
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -27,8 +28,8 @@ from bot.slack import bolt, watch
 from bot.slack.channel import AuditChannel
 from bot.slack.connect import socket_mode, web_client, who_we_are
 from bot.slack.delivery import Channels, Delivery
-from bot.slack.people import SlackPeople
-from bot.store import Store, migrate, only_server, open_engine
+from bot.slack.people import Pause, SlackPeople
+from bot.store import Clock, Store, migrate, only_server, open_engine
 from bot.store.also import bind_team
 from bot.web.health import health_pages
 
@@ -36,6 +37,9 @@ log = logging.getLogger(__name__)
 
 DRAIN: Final = timedelta(seconds=10)
 """How long a stopping server waits for what is under way at providers."""
+
+LAST_ANSWERS: Final = timedelta(seconds=2)
+"""How long it waits for answers to people that are still on their way to Slack."""
 
 
 async def serve(config: Config, env: Mapping[str, str]) -> None:
@@ -52,24 +56,53 @@ async def serve(config: Config, env: Mapping[str, str]) -> None:
             await migrate(engine)
             await engine.dispose()
         async with office(config, env) as place:
-            await _run(config, place)
+            await run(assemble(config, place), _stop_signal())
 
 
-async def _run(config: Config, place: Office) -> None:
-    store, access = place.store, place.access
-    stop = _stop_signal()
-    keeper = Keeper(store, access, place.providers, config.keeper.reconcile_every)
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The parts of one server, joined. Nothing of it runs before `run`."""
+
+    config: Config
+    clock: Clock
+    pause: Pause
+    store: Store
+    client: AsyncWebClient
+    keeper: Keeper
+    sealer: Sealer
+    people: SlackPeople
+    channel: AuditChannel
+    desk: Desk
+    delivery: Delivery
+    channels: Channels
+
+    def trouble(self) -> dict[str, str]:
+        """Everything that keeps it from being ready."""
+        found = {
+            "keeper": None if self.keeper.is_fresh(self.clock()) else "the keeper has not swept lately.",
+            "audit_channel": self.channel.closed(),
+            "history": self.sealer.closed(),
+        }
+        return {name: text for name, text in found.items() if text is not None}
+
+
+def assemble(
+    config: Config, place: Office, *, clock: Clock = utc_now, pause: Pause = asyncio.sleep
+) -> Server:
+    """Builds the server over an open office. Tests pass a clock and a `pause` of their own."""
+    store = place.store
+    keeper = Keeper(store, place.access, place.providers, config.keeper.reconcile_every)
     client = web_client(config.environment.slack_bot_token, config.environment.slack_api_url)
     assert config.environment.signing_key_file is not None
     signer = Signer.load(config.environment.signing_key_file)
     sealer = Sealer(store, signer, every=config.history.checkpoint_every, heartbeat=config.history.heartbeat)
-    channel = AuditChannel(client, store, config.channels.audit)
-    people = SlackPeople(client, config.roles, utc_now)
+    channel = AuditChannel(client, store, config.channels.audit, pause)
+    people = SlackPeople(client, config.roles, clock, pause)
     desk = Desk(
         policy=config.policy,
         installation=config.installation,
         store=store,
-        access=access,
+        access=place.access,
         providers=place.providers,
         people=people,
         factors=place.factors,
@@ -77,46 +110,55 @@ async def _run(config: Config, place: Office) -> None:
         start=keeper.start,
     )
     channels = Channels(config.channels.requests, config.channels.audit, config.channels.security)
-    delivery = Delivery(client, store, channels, channel, people.faces)
+    return Server(
+        config=config,
+        clock=clock,
+        pause=pause,
+        store=store,
+        client=client,
+        keeper=keeper,
+        sealer=sealer,
+        people=people,
+        channel=channel,
+        desk=desk,
+        delivery=Delivery(client, store, channels, channel, people.faces, pause=pause),
+        channels=channels,
+    )
 
-    def ready() -> dict[str, str]:
-        trouble = {
-            "keeper": None if keeper.is_fresh(utc_now()) else "the keeper has not swept lately.",
-            "audit_channel": channel.closed(),
-            "history": sealer.closed(),
-        }
-        return {name: text for name, text in trouble.items() if text is not None}
 
+async def run(server: Server, stop: asyncio.Event) -> None:
+    """Serves until `stop` is set; then finishes what is under way, and says so in the history."""
+    config, store, keeper = server.config, server.store, server.keeper
     async with AsyncExitStack() as stack:
         work = await stack.enter_async_context(_background())
         await keeper.boot()
         work.start(keeper.run())
-        await stack.enter_async_context(health_pages(config.http.listen, ready))
+        await stack.enter_async_context(health_pages(config.http.listen, server.trouble))
         other = config.environment.other_slack
         await store.note(e.ServerStarted(version=__version__, policy=config.policy.hash, other_slack=other))
-        work.start(sealer.run())
-        if not await _or_stop(stop, _meet_slack(store, client, people, channel)):
-            return
-        work.start(people.keep_fresh())
-        work.start(channel.keep_checking())
-        work.start(delivery.run())
-        counter = bolt.Counter(desk=desk, store=store, client=client, channels=channels)
-        stack.push_async_callback(counter.aside.settle)
-        app = bolt.build_app(counter, lambda app: watch.register(app, people, channel))
-        await stack.enter_async_context(socket_mode(app, config.environment.slack_app_token))
-        log.info("Breakglass %s serves installation %s.", __version__, config.installation)
-        await stop.wait()
+        work.start(server.sealer.run())
+        if await _or_stop(stop, _meet_slack(server)):
+            work.start(server.people.keep_fresh())
+            work.start(server.channel.keep_checking())
+            work.start(server.delivery.run())
+            counter = bolt.Counter(
+                desk=server.desk, store=store, client=server.client, channels=server.channels
+            )
+            stack.push_async_callback(_briefly, counter.aside.settle)
+            app = bolt.build_app(counter, lambda app: watch.register(app, server.people, server.channel))
+            await stack.enter_async_context(socket_mode(app, config.environment.slack_app_token))
+            log.info("Breakglass %s serves installation %s.", __version__, config.installation)
+            await stop.wait()
         log.info("Stopping: what is under way at providers is finished first.")
     await keeper.drain(DRAIN)
     await store.note(e.ServerStopped())
-    await sealer.seal()
+    await server.sealer.seal()
 
 
-async def _meet_slack(
-    store: Store, client: AsyncWebClient, people: SlackPeople, channel: AuditChannel
-) -> None:
+async def _meet_slack(server: Server) -> None:
     """Learns who we are and who people are. The keeper works meanwhile, however long Slack takes."""
-    team, bot_id = await who_we_are(client)
+    store, people, channel = server.store, server.people, server.channel
+    team, bot_id = await who_we_are(server.client, server.pause)
     people.team, channel.bot_id = team, bot_id
     bound = await store.team()
     if not bound:
@@ -160,6 +202,12 @@ async def _background() -> AsyncIterator[_Background]:
         for task in background.tasks:
             task.cancel()
         await asyncio.gather(*background.tasks, return_exceptions=True)
+
+
+async def _briefly(settle: Callable[[], Awaitable[None]]) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LAST_ANSWERS.total_seconds()):
+            await settle()
 
 
 def _stop_signal() -> asyncio.Event:

@@ -14,7 +14,7 @@ from bot.config import Config
 from bot.core.errors import BreakglassError
 from bot.factors import Factors
 from bot.mfa import Vault
-from bot.store import Store, open_engine, require_current
+from bot.store import Clock, Store, open_engine, require_current
 
 
 def utc_now() -> datetime:
@@ -51,7 +51,7 @@ class Office:
 
 
 @asynccontextmanager
-async def office(config: Config, env: Mapping[str, str]) -> AsyncIterator[Office]:
+async def office(config: Config, env: Mapping[str, str], clock: Clock = utc_now) -> AsyncIterator[Office]:
     """Opens the database, which must have this version's schema, and the providers.
 
     Raises:
@@ -62,7 +62,7 @@ async def office(config: Config, env: Mapping[str, str]) -> AsyncIterator[Office
         engine = open_engine(config.environment.database_url.reveal())
         stack.push_async_callback(engine.dispose)
         await require_current(engine)
-        store = Store(engine, utc_now, config.policy.hash)
+        store = Store(engine, clock, config.policy.hash)
         await store.begin_history(config.installation, origin_of(config))
         providers = providers_of(config, env)
         for provider in providers.values():

@@ -14,7 +14,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core import events as e
-from bot.slack.people import TROUBLE
+from bot.slack.people import TROUBLE, Pause
 from bot.store import Store
 
 log = logging.getLogger(__name__)
@@ -42,11 +42,15 @@ class AuditChannel:
         client: Slack's Web API.
         store: the ledger of our posts, and the history.
         channel: its id.
+        pause: waits between two looks.
     """
 
-    def __init__(self, client: AsyncWebClient, store: Store, channel: str) -> None:
+    def __init__(
+        self, client: AsyncWebClient, store: Store, channel: str, pause: Pause = asyncio.sleep
+    ) -> None:
         self._client = client
         self._store = store
+        self._pause = pause
         self.id = channel
         self.bot_id = ""
         self._trouble: str | None = "the audit channel was not checked yet."
@@ -75,7 +79,7 @@ class AuditChannel:
         """Looks at the channel every minute, until cancelled."""
         while True:
             await self.check()
-            await asyncio.sleep(CHECK_EVERY if self._trouble is None else SETTLE)
+            await self._pause(CHECK_EVERY if self._trouble is None else SETTLE)
 
     async def check(self) -> None:
         """One look: is it there, open, and are we in it?"""
@@ -145,7 +149,7 @@ class AuditChannel:
         task.add_done_callback(self._tasks.discard)
 
     async def _is_ours(self, ts: str) -> None:
-        await asyncio.sleep(SETTLE)
+        await self._pause(SETTLE)
         if await self._store.post(self.id, ts) is None:
             await self._foreign(ts, self.bot_id)
 

@@ -16,7 +16,7 @@ from slack_sdk.http_retry.builtin_async_handlers import (
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.model import Secret
-from bot.slack.people import TROUBLE, said
+from bot.slack.people import TROUBLE, Pause, said
 
 log = logging.getLogger(__name__)
 
@@ -43,17 +43,17 @@ def web_client(token: Secret, api_url: str) -> AsyncWebClient:
     )
 
 
-async def who_we_are(client: AsyncWebClient) -> tuple[str, str]:
+async def who_we_are(client: AsyncWebClient, pause: Pause = asyncio.sleep) -> tuple[str, str]:
     """(team, bot id) of the token; waits for as long as Slack is not there.
 
     Raises:
         SlackApiError: the token is no good.
     """
-    answer = await _persistently(client.auth_test, "Slack")
+    answer = await _persistently(client.auth_test, "Slack", pause)
     return str(answer["team_id"]), str(answer["bot_id"])
 
 
-async def _persistently(ask: Callable[[], Awaitable[T]], what: str) -> T:
+async def _persistently(ask: Callable[[], Awaitable[T]], what: str, pause: Pause) -> T:
     wait = 1.0
     while True:
         try:
@@ -62,7 +62,7 @@ async def _persistently(ask: Callable[[], Awaitable[T]], what: str) -> T:
             if isinstance(error, SlackApiError) and error.response.get("error") in FINAL:
                 raise
             log.warning("%s does not answer (%s); again in %.0f s", what, said(error), wait)
-        await asyncio.sleep(wait)
+        await pause(wait)
         wait = min(wait * 2, LONGEST_WAIT)
 
 
@@ -74,7 +74,7 @@ async def socket_mode(app: AsyncApp, app_token: Secret) -> AsyncIterator[None]:
         SlackApiError: the app-level token is no good.
     """
     handler = AsyncSocketModeHandler(app, app_token.reveal())
-    await _persistently(handler.connect_async, "Socket Mode")
+    await _persistently(handler.connect_async, "Socket Mode", asyncio.sleep)
     try:
         yield
     finally:

@@ -18,7 +18,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.audit.canonical import Record
 from bot.core.model import PersonId, Request, RequestId
 from bot.slack.channel import AuditChannel
-from bot.slack.people import TROUBLE, said
+from bot.slack.people import TROUBLE, Pause, said
 from bot.slack.views import audit, card, notices
 from bot.slack.views.text import Faces
 from bot.store import Store, also
@@ -68,6 +68,7 @@ class Delivery:
         channels: where.
         audit_channel: told when posting to it fails.
         faces: what people and roles are called now.
+        pause: waits between two posts, and before a post is tried again.
     """
 
     def __init__(
@@ -77,12 +78,15 @@ class Delivery:
         channels: Channels,
         audit_channel: AuditChannel,
         faces: Callable[[], Faces],
+        *,
+        pause: Pause = asyncio.sleep,
     ) -> None:
         self._client = client
         self._store = store
         self._channels = channels
         self._audit_channel = audit_channel
         self._faces = faces
+        self._pause = pause
         self._dms: dict[PersonId, str] = {}
         self._paces: dict[str, Pace] = {}
         self._sure: set[str] = set()
@@ -113,12 +117,12 @@ class Delivery:
                 log.warning(
                     "%s: Slack did not take it (%s); again in %.0f s", step.__name__, said(error), wait
                 )
-                await asyncio.sleep(wait)
+                await self._pause(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
                 continue
             except Exception:
                 log.exception("%s failed; again in %.0f s", step.__name__, wait)
-                await asyncio.sleep(wait)
+                await self._pause(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
                 continue
             try:
@@ -276,7 +280,7 @@ class Delivery:
             raise
 
     async def _post(self, channel: str, message: Mapping[str, Any]) -> str:
-        await self._paces.setdefault(channel, Pace()).wait()
+        await self._paces.setdefault(channel, Pace(self._pause)).wait()
         answer = await self._client.chat_postMessage(
             channel=channel, unfurl_links=False, unfurl_media=False, **message
         )
@@ -297,7 +301,8 @@ class Delivery:
 class Pace:
     """A short burst, then one a second: what Slack allows in one channel."""
 
-    def __init__(self) -> None:
+    def __init__(self, pause: Pause = asyncio.sleep) -> None:
+        self._pause = pause
         self._ready = 0.0
         self._one = asyncio.Lock()
 
@@ -307,4 +312,4 @@ class Pace:
             now = asyncio.get_running_loop().time()
             self._ready = max(self._ready + SECONDS_PER_POST, now - BURST * SECONDS_PER_POST)
             if self._ready > now:
-                await asyncio.sleep(self._ready - now)
+                await self._pause(self._ready - now)

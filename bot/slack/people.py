@@ -6,7 +6,7 @@ what is older is asked for again before anybody decides on it. When Slack does n
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -21,6 +21,9 @@ from bot.store import Clock
 
 MAX_AGE: Final = timedelta(minutes=5)
 REFRESH: Final = timedelta(minutes=1)
+Pause = Callable[[float], Awaitable[None]]
+"""Waits that many seconds: `asyncio.sleep`, unless a test is in a hurry."""
+
 TROUBLE: Final = (SlackApiError, aiohttp.ClientError, TimeoutError, OSError)
 """What the Slack client raises when there was no good answer."""
 
@@ -53,12 +56,16 @@ class SlackPeople:
         client: Slack's Web API.
         roles: from the configuration.
         clock: what time it is.
+        pause: waits between two refreshes.
     """
 
-    def __init__(self, client: AsyncWebClient, roles: Mapping[str, Role], clock: Clock) -> None:
+    def __init__(
+        self, client: AsyncWebClient, roles: Mapping[str, Role], clock: Clock, pause: Pause = asyncio.sleep
+    ) -> None:
         self._client = client
         self._roles = roles
         self._clock = clock
+        self._pause = pause
         self._people: dict[PersonId, tuple[Person | None, datetime]] = {}
         self._groups: dict[str, tuple[frozenset[PersonId], datetime]] = {}
         self._asking = asyncio.Semaphore(8)
@@ -104,7 +111,7 @@ class SlackPeople:
         """Asks again every minute for everyone in a role, until cancelled."""
         while True:
             await self.refresh()
-            await asyncio.sleep(REFRESH.total_seconds())
+            await self._pause(REFRESH.total_seconds())
 
     async def refresh(self) -> None:
         """Asks again now; what Slack does not answer stays as old as it is."""
