@@ -56,6 +56,7 @@ class Keeper:
         self._reconcile_every = reconcile_every
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._looking: asyncio.Task[Any] | None = None
         self._silent: set[str] = set()
         self._orphans: set[Mark] = set()
         self._swept_at: datetime | None = None
@@ -68,7 +69,7 @@ class Keeper:
             timezone="UTC", job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
         )
         scheduler.add_job(self._ring, "interval", seconds=HEARTBEAT.total_seconds())
-        scheduler.add_job(self.reconcile, "interval", seconds=self._reconcile_every.total_seconds())
+        scheduler.add_job(self._look, "interval", seconds=self._reconcile_every.total_seconds())
         scheduler.add_job(self._tidy, "interval", hours=1)
         scheduler.start()
         self._store.on_commit(self._wake.set)
@@ -89,6 +90,11 @@ class Keeper:
 
     async def _tidy(self) -> None:
         await self._survive(self._store.do(forget(self._store.now() - REMEMBERED)))
+
+    async def _look(self) -> None:
+        # Not in the job itself: the scheduler would cancel it when it stops, and wait for nothing.
+        if self._looking is None or self._looking.done():
+            self._looking = self._spawn(self.reconcile())
 
     async def _set_alarm(self, scheduler: AsyncIOScheduler) -> None:
         due = await self._store.next_due(self._store.now())
@@ -117,10 +123,11 @@ class Keeper:
         act = self._access.give if request.state is State.GRANTING else self._access.take
         self._spawn(act(request))
 
-    def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[Any]:
         task = asyncio.create_task(self._survive(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def drain(self, within: timedelta) -> None:
         """Lets what is under way finish; what does not finish is found again at the next boot."""
