@@ -6,9 +6,12 @@ server to use instead of the wheel's, as its superuser; `BREAKGLASS_TEST_POSTGRE
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import Request, urlopen
@@ -53,12 +56,23 @@ def cluster() -> Iterator[Cluster]:
     if given := os.environ.get("BREAKGLASS_TEST_POSTGRES_URL"):
         yield Cluster(given, ours=False)
         return
-    try:
-        server = PostgresServer(version=int(os.environ.get("BREAKGLASS_TEST_POSTGRES_VERSION", "18")))
-    except WheelMissing as missing:
-        _absent(f"PostgreSQL: {missing}")
-    with server:
-        yield Cluster(server.url(), ours=True)
+    version = int(os.environ.get("BREAKGLASS_TEST_POSTGRES_VERSION", "18"))
+    with TemporaryDirectory(prefix="breakglass-tests-", dir=_fast_place()) as place:
+        Path(place).chmod(0o755)  # as root the server runs as somebody else, in a folder of its own below
+        try:
+            server = PostgresServer(Path(place) / "server", version=version)
+        except WheelMissing as missing:
+            _absent(f"PostgreSQL: {missing}")
+        with server:
+            yield Cluster(server.url(), ours=True)
+
+
+def _fast_place() -> str | None:
+    """Memory where there is plenty (a container's 64 MB is not): a database per test is much writing."""
+    memory = Path("/dev/shm")
+    if memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 << 30:
+        return str(memory)
+    return None
 
 
 @dataclass
