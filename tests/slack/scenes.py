@@ -56,7 +56,7 @@ SCENARIO = Scenario(
 
 
 def words(text: str) -> Words:
-    return Words.of(text, b"0" * 16)
+    return Words.of(text.encode(errors="replace").decode(), b"0" * 16)
 
 
 def opened(reason: str = "Replica lag, 40 s and growing", **changes: object) -> Request:

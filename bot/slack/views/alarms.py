@@ -4,6 +4,7 @@ Rule: an alarm is rare enough to be read. A wrong code is not one, five are; a c
 not one, an attempt to approve oneself is.
 """
 
+import re
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -14,6 +15,7 @@ from bot.slack.views.text import Payload, escape, mention, message, moment, one_
 AGAIN: Final = timedelta(hours=1)
 """An access that cannot be ended is said again this often. Retries are at most 5 minutes apart."""
 
+_CHANNEL: Final = re.compile(r"[CG][A-Z0-9]{2,}")
 _RETRY: Final = timedelta(minutes=5)
 
 _ATTEMPTS: Final = {
@@ -108,7 +110,7 @@ def _says(  # noqa: C901, PLR0911  one case per fact reads better than a table o
             return _channel(event)
 
 
-def _channel(event: e.Event) -> str | None:
+def _channel(event: e.Event) -> str | None:  # noqa: PLR0911  one case per fact
     """The audit channel, and the server itself."""
     match event:
         case e.AuditEntryDeleted() | e.AuditEntryChanged():
@@ -130,6 +132,11 @@ def _channel(event: e.Event) -> str | None:
             )
         case e.AuditChannelBack():
             return "*Audit channel back:* it can be written again; new access can be granted."
+        case e.SigningRefused():
+            return (
+                f"*History not signed:* {escape(one_line(event.because))} The history may have been "
+                "rewritten or rolled back. New access is refused; run “breakglass verify” before all else."
+            )
         case e.ServerStarted(other_slack=address) if address:
             return (
                 f"*Not Slack's own address:* a server started that takes {escape(one_line(address))} for "
@@ -154,7 +161,7 @@ def _about(id: RequestId | None) -> str:
 
 
 def _place(channel: str) -> str:
-    return f"<#{channel}>" if channel.isalnum() else escape(one_line(channel))
+    return f"<#{channel}>" if _CHANNEL.fullmatch(channel) else escape(one_line(channel))
 
 
 def is_time_to_say(fact: Fact, request: Request | None) -> bool:

@@ -10,7 +10,10 @@ from typing import Any
 
 def text(view: Mapping[str, Any], field: str) -> str:
     """What was typed; empty when nothing was."""
-    return str(_entry(view, field).get("value") or "")
+    typed = str(_entry(view, field).get("value") or "")
+    return typed.encode(
+        errors="replace"
+    ).decode()  # half a character has no place in UTF-8, nor in the history
 
 
 def choice(view: Mapping[str, Any], field: str) -> str:

@@ -13,7 +13,7 @@ from bot.core import events as e
 from bot.core.model import OPERATOR, SYSTEM, PersonId, Proof, RequestId, Words
 from bot.core.policy import human_duration
 from bot.slack.views import says
-from bot.slack.views.text import UNKNOWN, Faces, Payload, cut, inert, length, one_line, utc, verbatim
+from bot.slack.views.text import UNKNOWN, Faces, Payload, cut, escape, length, one_line, utc, verbatim
 
 MOST_LINES: Final = 50
 """Lines worth reading at once for one message."""
@@ -73,7 +73,7 @@ def audit_message(lines: Sequence[Line], leaves: Sequence[bytes] = (), faces: Fa
     room = FOLDED
     for number, line in enumerate(lines[:MOST_LINES]):
         text = audit_line(line, leaves[number] if number < len(leaves) else b"", faces)
-        room -= length(inert(text)) + len(_BREAK)
+        room -= length(escape(text)) + len(_BREAK)
         if room < 0 and texts:
             break
         texts.append(text)
@@ -82,7 +82,7 @@ def audit_message(lines: Sequence[Line], leaves: Sequence[bytes] = (), faces: Fa
     rich = {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": said[:-1]}]}
     payload = {"key": f"audit/{first}", "first": first, "last": last}
     return {
-        "text": cut(_BREAK.join(inert(text) for text in texts), FOLDED),
+        "text": cut(_BREAK.join(escape(text) for text in texts), FOLDED),
         "blocks": [rich],
         "metadata": {"event_type": "breakglass_audit", "event_payload": payload},
     }
@@ -248,5 +248,6 @@ _SAYS: Final[Mapping[type[e.Event], Callable[[Any, Faces], str]]] = {
     ),
     e.ForeignPost: lambda ev, _f: f"{ev.by} posted {ev.ts} in {ev.channel}, where only Breakglass speaks.",
     e.AuditChannelLost: lambda ev, _f: f"Audit channel lost: {ev.because} New access is refused.",
+    e.SigningRefused: lambda ev, _f: f"The signer refused to sign this history: {ev.because}",
     e.AuditChannelBack: lambda _ev, _f: "Audit channel back.",
 }

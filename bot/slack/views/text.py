@@ -96,13 +96,9 @@ def one_line(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Safe text as mrkdwn in which no entity is left (docs.slack.dev, formatting: escape & < >)."""
-    return safe(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def inert(text: str) -> str:
-    """People's words where only mrkdwn can stand: escaped, and addresses broken, which Slack would link."""
-    return escape(text).replace("://", "[:]//")
+    """Foreign text as mrkdwn: no entity is left (docs.slack.dev, formatting: & < >), no address to link."""
+    shown = safe(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return shown.replace("://", "[:]//")
 
 
 # --- cutting --------------------------------------------------------------------------------------------
@@ -128,13 +124,13 @@ def cut(text: str, limit: int) -> str:
 
 
 def quoted(words: Words | str, limit: int) -> str:
-    """People's words for a message's own text, in “quotes”: inert, at most `limit` long, entities whole."""
+    """People's words for a message's own text, in “quotes”: escaped, at most `limit` long, entities whole."""
     plain_words = safe(str(words)).strip()
-    shown = inert(plain_words)
+    shown = escape(plain_words)
     while length(shown) > limit - 2:
         over = length(shown) - limit + 2
         plain_words = cut(plain_words, max(length(plain_words) - max(over // 5, 1), 1))
-        shown = inert(plain_words)
+        shown = escape(plain_words)
     return f"“{shown}”"
 
 
