@@ -43,9 +43,10 @@ from bot.desk import Ask, Desk
 from bot.factors import Factors
 from bot.keeper import Keeper
 from bot.mfa import Vault
-from bot.store import Store, migrate, open_engine
+from bot.store import Store, open_engine
 from tests.core.samples import ANNA, BEN, CARA, DORA, MINUTE, PEOPLE, ROLES, SCENARIO, TERMS, Clock, policy_of
 from tests.desk.pretend import Pretend
+from tests.store.fresh import fresh
 
 INSTALLATION = "acme"
 VAULT_KEY = Secret("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
@@ -331,9 +332,8 @@ async def rig(tmp_path: Path, policy: Policy | None = None, *more: str) -> Async
         more: names of backends besides `vault`.
     """
     clock = Clock()
-    engine = open_engine(f"sqlite+aiosqlite:///{tmp_path}/breakglass.db")
+    engine = open_engine(await fresh(tmp_path / "breakglass.db"))
     try:
-        await migrate(engine)
         backends = {name: Pretend(clock, INSTALLATION) for name in ("vault", *more)}
         it = Rig(engine, policy or policy_of(TERMS), clock, Directory(), backends)
         await it.store.begin_history(INSTALLATION, "breakglass.example/acme")

@@ -13,6 +13,7 @@ from bot import keeper as module
 from bot.core import events as e
 from bot.core.model import State
 from tests.core.samples import MINUTE
+from tests.desk.pretend import Mood
 from tests.desk.rig import Rig
 
 SOON = timedelta(seconds=0.02)
@@ -119,3 +120,15 @@ async def test_it_looks_at_the_providers_by_itself(it: Rig) -> None:
         await it.until(lambda: not it.vault.ledger)
         await it.until(lambda: it.vault.of("live") > 2)
     assert len(await it.told(e.OrphanFound)) == 1
+
+
+async def test_a_look_at_the_providers_that_is_under_way_is_finished_before_leaving(it: Rig) -> None:
+    """The scheduler would cancel it in the middle of a commit and wait for nothing."""
+    it.vault.foreign("bg-acme-zzzzzz")
+    it.vault.will("live", Mood.WORKS_LATE)
+    it.keeper._reconcile_every = SOON
+    async with running(it):
+        await asyncio.wait_for(it.vault.asked.wait(), 5)
+    it.vault.gate.set()
+    await it.keeper.drain(timedelta(seconds=5))
+    assert (it.vault.ledger, it.vault.of("live")) == ({}, 1)

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.store import Store, migrate, open_engine
+from bot.store import Store, open_engine
 from tests.core.samples import Clock
+from tests.store.fresh import fresh
 
 INSTALLATION = "acme"
 ORIGIN = "breakglass.example/acme"
@@ -32,8 +33,14 @@ async def empty(file: Path) -> AsyncIterator[AsyncEngine]:
 
 
 @pytest.fixture
-async def store(empty: AsyncEngine, clock: Clock) -> Store:
-    await migrate(empty)
-    store = Store(empty, clock, policy="p" * 64)
+async def migrated(file: Path) -> AsyncIterator[AsyncEngine]:
+    engine = open_engine(await fresh(file))
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def store(migrated: AsyncEngine, clock: Clock) -> Store:
+    store = Store(migrated, clock, policy="p" * 64)
     await store.begin_history(INSTALLATION, ORIGIN)
     return store

@@ -4,7 +4,6 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.core import events as e
 from bot.core.errors import Refused
@@ -16,10 +15,10 @@ from tests.store.looking import live, whole
 FACT = e.ServerStopped()
 
 
-async def test_an_interaction_that_is_delivered_thrice_acts_once(store: Store, empty: AsyncEngine) -> None:
+async def test_an_interaction_that_is_delivered_thrice_acts_once(store: Store) -> None:
     """Also when the process was restarted between the deliveries."""
     await store.note(FACT, also=[also.first_time("click-1")])
-    for each in (store, Store(empty, Clock())):
+    for each in (store, Store(store.engine, Clock())):
         with pytest.raises(Duplicate):
             await each.note(FACT, also=[also.first_time("click-1")])
     await store.note(FACT, also=[also.first_time("click-2")])
@@ -115,6 +114,24 @@ async def test_a_token_is_void_once_its_time_is_over(store: Store, clock: Clock)
     await store.do(also.issue_token(ANNA, b"digest", NOW + MINUTE))
     clock.forward(MINUTE)
     assert (await store.token(ANNA), await take(store)) == (None, False)
+
+
+async def test_a_new_token_lifts_a_lock_out_of_its_person(store: Store) -> None:
+    for person in (ANNA, BEN):
+        await store.do(also.count_failure(person))
+    await store.do(also.issue_token(ANNA, b"digest", NOW + MINUTE))
+    assert [await store.failures(person, MINUTE) for person in (ANNA, BEN)] == [0, 1]
+
+
+async def test_what_is_forgotten_is_old(store: Store, clock: Clock) -> None:
+    await store.do(also.first_time("old"), also.count_failure(ANNA))
+    clock.forward(MINUTE)
+    await store.do(also.first_time("new"), also.count_failure(ANNA))
+    await store.do(also.forget(NOW + MINUTE))
+    await store.do(also.first_time("old"))
+    with pytest.raises(Duplicate):
+        await store.do(also.first_time("new"))
+    assert await store.failures(ANNA, 10 * MINUTE) == 1
 
 
 async def test_a_new_token_voids_the_one_before(store: Store) -> None:
