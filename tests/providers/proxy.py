@@ -107,14 +107,10 @@ async def proxy_to(host: str, port: int) -> AsyncIterator[Proxy]:
     proxy = Proxy(host, port)
     connections: set[asyncio.Task[None]] = set()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(proxy.serve(reader, writer))
         connections.add(task)
-        try:
-            await proxy.serve(reader, writer)
-        finally:
-            connections.discard(task)
+        task.add_done_callback(connections.discard)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     proxy.port = server.sockets[0].getsockname()[1]
