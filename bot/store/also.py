@@ -4,9 +4,9 @@ Each function returns a step for `Store.record(..., also=[...])`. A step that ra
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -33,10 +33,18 @@ def first_time(key: str) -> Step:
     return step
 
 
-def use_code(person: PersonId, time_step: int) -> Step:
-    """Uses up the TOTP time step by compare-and-set: of two at once one wins, the other is `Refused`."""
+def use_code(person: PersonId, time_step: int, unless: Step | None = None) -> Step:
+    """Uses up the TOTP time step by compare-and-set: of two at once one wins, the other is `Refused`.
 
-    async def step(connection: AsyncConnection, _at: datetime) -> None:
+    Args:
+        person: whose code it is.
+        time_step: the step it belongs to.
+        unless: runs first, in the same transaction; what it raises stands.
+    """
+
+    async def step(connection: AsyncConnection, at: datetime) -> None:
+        if unless is not None:
+            await unless(connection, at)
         row = t.factors.c
         used = await connection.execute(
             update(t.factors)
@@ -59,6 +67,20 @@ def count_failure(person: PersonId) -> Step:
 
     async def step(connection: AsyncConnection, at: datetime) -> None:
         await connection.execute(insert(t.failures).values(person=person, at=at))
+
+    return step
+
+
+def fewer_failures(person: PersonId, most: int, within: timedelta, otherwise: Refused) -> Step:
+    """Raises `otherwise` when `person` has `most` wrong codes within the last `within`, or more."""
+
+    async def step(connection: AsyncConnection, at: datetime) -> None:
+        row = t.failures.c
+        wrong = await connection.scalar(
+            select(func.count()).where(row.person == person, row.at > at - within)
+        )
+        if (wrong or 0) >= most:
+            raise otherwise
 
     return step
 
