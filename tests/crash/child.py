@@ -1,4 +1,8 @@
-"""One process of the crash tests: `python -m tests.crash.child story|recover`, told by its environment.
+"""The processes of the crash tests: `python -m tests.crash.child` imports once and forks one for each job.
+
+A job is a line of JSON: what to play (`story` or `recover`), its environment, and where its output goes; the
+answer is a line with its exit code. Forking saves the second that importing takes; each job is a process of
+its own all the same, and dies as one.
 
 It is the server without Slack: the same office, desk, access and keeper, on real PostgreSQL. Every commit of
 the store, every act of a backend and every call to the database server is a crash point, named as it is
@@ -8,14 +12,17 @@ process, with SIGKILL, when the named point is passed.
 
 import asyncio
 import functools
+import json
 import os
 import re
 import signal
 import sys
+import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pyotp
@@ -137,7 +144,8 @@ async def recover(place: Office, keeper: Keeper) -> None:
     await keeper.reconcile()
 
 
-async def main() -> None:
+async def play(what: str) -> None:
+    """One job."""
     config = load(Path(os.environ["BREAKGLASS_CONFIG"]), os.environ, need=NEEDS)
     async with office(config, os.environ) as place:
         keeper = Keeper(place.store, place.access, place.providers, timedelta(seconds=60))
@@ -153,11 +161,37 @@ async def main() -> None:
             start=keeper.start,
         )
         instrument_everything(place)
-        if sys.argv[1] == "story":
+        if what == "story":
             await story(place, desk, keeper)
         else:
             await recover(place, keeper)
 
 
+def child(job: dict[str, Any]) -> None:
+    """The life of a forked process."""
+    os.environ.clear()
+    os.environ.update(job["env"])
+    out = os.open(job["out"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    try:
+        asyncio.run(play(job["play"]))
+    except BaseException:  # noqa: BLE001  whatever it was, the exit code and the output tell
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+    os._exit(0)
+
+
+def main() -> None:
+    """Forks for each job until there are no more."""
+    for line in sys.stdin:
+        if (pid := os.fork()) == 0:
+            child(json.loads(line))
+        _, status = os.waitpid(pid, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

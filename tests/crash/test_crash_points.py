@@ -6,6 +6,7 @@ PostgreSQL's own catalogue.
 """
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -85,6 +86,7 @@ class Place:
     production: Production
     home: Path
     keys: str
+    forker: asyncio.subprocess.Process
 
     def env(self, run: str, access: str, **more: str) -> dict[str, str]:
         """What a child needs."""
@@ -99,14 +101,16 @@ class Place:
             **more,
         }
 
-    async def run(self, mode: str, env: dict[str, str]) -> tuple[int, str]:
-        """A child to its end: (exit code, output)."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.crash.child", mode,
-            env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        said, _ = await process.communicate()
-        return process.returncode or 0, said.decode()
+    async def run(self, play: str, env: dict[str, str]) -> tuple[int, str]:
+        """One process to its end: (exit code, output)."""
+        out = self.home / "output.txt"
+        assert self.forker.stdin is not None
+        assert self.forker.stdout is not None
+        job = json.dumps({"play": play, "env": env, "out": str(out)})
+        self.forker.stdin.write(f"{job}\n".encode())
+        await self.forker.stdin.drain()
+        code = int(await self.forker.stdout.readline())
+        return code, out.read_text()
 
     async def fresh(self, run: str) -> None:
         """A new database for a run: a copy of one that was migrated once."""
@@ -127,7 +131,13 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         await owner.execute("CREATE ROLE helpdesk NOLOGIN; GRANT helpdesk TO alice")
         await owner.close()
         (tmp_path / "breakglass.toml").write_text(CONFIG)
-        yield Place(production, tmp_path, Vault.new_key())
+        forker = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.crash.child",
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        yield Place(production, tmp_path, Vault.new_key(), forker)
+        forker.terminate()
+        await forker.wait()
 
 
 async def memberships(server: PostgresServer) -> set[tuple[str, str]]:
