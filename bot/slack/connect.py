@@ -6,13 +6,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
+from aiohttp import ClientConnectorError
 from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
-from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_async_handlers import (
     AsyncConnectionErrorRetryHandler,
     AsyncRateLimitErrorRetryHandler,
 )
+from slack_sdk.http_retry.request import HttpRequest
+from slack_sdk.http_retry.response import HttpResponse
+from slack_sdk.http_retry.state import RetryState
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.model import Secret
@@ -27,6 +30,22 @@ FINAL: Final = frozenset({"invalid_auth", "not_authed", "account_inactive", "tok
 """Answers that waiting does not change."""
 
 
+class LostConnection(AsyncConnectionErrorRetryHandler):
+    """Once more after a lost connection, but never a post: it may have arrived, and `delivery` looks first."""
+
+    async def _can_retry_async(
+        self,
+        *,
+        state: RetryState,
+        request: HttpRequest,
+        response: HttpResponse | None = None,
+        error: Exception | None = None,
+    ) -> bool:
+        if request.url.endswith("/chat.postMessage") and not isinstance(error, ClientConnectorError):
+            return False
+        return await super()._can_retry_async(state=state, request=request, response=response, error=error)
+
+
 def web_client(token: Secret, api_url: str) -> AsyncWebClient:
     """Slack's Web API. Rate limits are waited out, as Slack says; a lost connection is tried once more.
 
@@ -37,7 +56,7 @@ def web_client(token: Secret, api_url: str) -> AsyncWebClient:
         base_url=api_url,
         timeout=30,
         retry_handlers=[
-            AsyncConnectionErrorRetryHandler(max_retry_count=1),
+            LostConnection(max_retry_count=1),
             AsyncRateLimitErrorRetryHandler(max_retry_count=5),
         ],
     )
@@ -59,7 +78,7 @@ async def _persistently(ask: Callable[[], Awaitable[T]], what: str, pause: Pause
         try:
             return await ask()
         except TROUBLE as error:
-            if isinstance(error, SlackApiError) and error.response.get("error") in FINAL:
+            if said(error) in FINAL:
                 raise
             log.warning("%s does not answer (%s); again in %.0f s", what, said(error), wait)
         await pause(wait)
