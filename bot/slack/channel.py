@@ -14,7 +14,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core import events as e
-from bot.slack.people import TROUBLE, Pause
+from bot.slack.people import TROUBLE, Pause, said
 from bot.store import Store
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class AuditChannel:
         try:
             channel = (await self._client.conversations_info(channel=self.id))["channel"]
         except SlackApiError as error:
-            await self.lost(f"Slack says {error.response.get('error', 'no')}.")
+            await self.lost(f"Slack says {said(error)}.")
         except TROUBLE as error:
             await self.lost(f"Slack does not answer ({type(error).__name__}).")
         else:
@@ -138,7 +138,7 @@ class AuditChannel:
             return
         post = await self._store.post(self.id, now.get("ts", ""))
         # An unfurl changes attachments only; we never edit an entry, so any other change is somebody's.
-        if post is not None and _said(now) != _said(before):
+        if post is not None and _words(now) != _words(before):
             first, last = post
             note = e.AuditEntryChanged(channel=self.id, ts=now["ts"], first_seq=first, last_seq=last)
             await self._store.note(note)
@@ -162,5 +162,5 @@ def _channel_of(event: Mapping[str, Any]) -> str:
     return str(channel.get("id", "") if isinstance(channel, dict) else channel)
 
 
-def _said(message: Mapping[str, Any]) -> tuple[object, object]:
+def _words(message: Mapping[str, Any]) -> tuple[object, object]:
     return message.get("text"), message.get("blocks")

@@ -157,8 +157,8 @@ class Delivery:
         try:
             posted = await self._post_once(channel, message)
         except SlackApiError as error:
-            if error.response.get("error") not in PASSING:
-                await self._audit_channel.lost(f"Slack says {error.response.get('error')}.")
+            if said(error) not in PASSING:
+                await self._audit_channel.lost(f"Slack says {said(error)}.")
             raise
         # What stands there may carry fewer lines than would fit now: the rest follows in the next message.
         first, last = posted.payload["first"], posted.payload["last"]
@@ -179,7 +179,7 @@ class Delivery:
             try:
                 await self._client.chat_update(channel=channel, ts=ts, **message)
             except SlackApiError as error:
-                if error.response.get("error") not in {"message_not_found", "channel_not_found"}:
+                if said(error) not in {"message_not_found", "channel_not_found"}:
                     raise
                 ts = ""  # somebody deleted the card: the request still needs one
         if not ts:
@@ -243,7 +243,7 @@ class Delivery:
             try:
                 opened = await self._client.conversations_open(users=[person])
             except SlackApiError as error:
-                if error.response.get("error") in PASSING:
+                if said(error) in PASSING:
                     raise
                 log.warning("Cannot write to %s: %s", person, said(error))
                 return
@@ -255,7 +255,7 @@ class Delivery:
         try:
             await self._post(channel, message)
         except SlackApiError as error:
-            if error.response.get("error") in PASSING:
+            if said(error) in PASSING:
                 raise
             log.warning("Cannot post to %s: %s", channel, said(error))
 

@@ -67,7 +67,7 @@ async def _asked(call: Awaitable[Any]) -> Any | None:  # noqa: ANN401  whatever 
     try:
         return await call
     except SlackApiError as error:
-        if error.response.get("error") in UNKNOWN:
+        if said(error) in UNKNOWN:
             return None
         raise WorkspaceSilent(f"it said {said(error)}.") from None
     except TROUBLE as error:

@@ -29,10 +29,14 @@ TROUBLE: Final = (SlackApiError, aiohttp.ClientError, TimeoutError, OSError)
 
 
 def said(error: BaseException) -> str:
-    """An error of the Slack client in a word, without what was sent."""
-    if isinstance(error, SlackApiError):
-        return str(error.response.get("error", "no"))
-    return type(error).__name__
+    """An error of the Slack client in a word, without what was sent; `unknown` when Slack gave none.
+
+    A page of HTML or half an answer leaves no word, and the client raises the same error for them.
+    """
+    if not isinstance(error, SlackApiError):
+        return type(error).__name__
+    answer = getattr(error.response, "data", None)
+    return str(answer.get("error") or "unknown") if isinstance(answer, dict) else "unknown"
 
 
 class Role(Protocol):
@@ -151,7 +155,7 @@ class SlackPeople:
             try:
                 answer = await self._client.users_info(user=id)
             except SlackApiError as error:
-                if error.response.get("error") not in {"user_not_found", "user_not_visible"}:
+                if said(error) not in {"user_not_found", "user_not_visible"}:
                     raise
                 self._people[id] = (None, self._clock())
                 return
@@ -162,7 +166,7 @@ class SlackPeople:
             try:
                 answer = await self._client.usergroups_users_list(usergroup=handle)
             except SlackApiError as error:
-                if error.response.get("error") != "no_such_subteam":
+                if said(error) != "no_such_subteam":
                     raise
                 self._groups[handle] = (frozenset(), self._clock())  # a group that is gone is nobody
                 return
