@@ -196,6 +196,7 @@ class Desk:
                 mark=mark_of(self._installation, request_id),
                 ending=ending,
                 lapses_at=self.store.now() + rules.CHALLENGE_LIFE,
+                scenario_title=scenario.title,
             )
             more: list[e.Event] = []
             steps = [also.first_time(key) for key in ask.keys]

@@ -50,6 +50,7 @@ class RequestOpened(Event):
     mark: Mark
     ending: Ending
     lapses_at: datetime
+    scenario_title: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,6 +110,7 @@ def open_request(event: e.RequestOpened, at: datetime) -> Request:
         ending=event.ending,
         opened_at=at,
         lapses_at=event.lapses_at,
+        scenario_title=event.scenario_title,
     )
 
 
@@ -223,6 +224,10 @@ def _denied(_request: Request, event: e.RequestDenied, _at: datetime) -> _Change
     return {"denial": Denial(event.actor, event.reason)}
 
 
+def _lapsed(_request: Request, event: e.RequestLapsed, _at: datetime) -> _Changes:
+    return {"lapsed": event.because}
+
+
 def _granted(_request: Request, event: e.AccessGranted, at: datetime) -> _Changes:
     return {
         "granted_at": at,
@@ -283,6 +288,7 @@ _CHANGES: Final[Mapping[type[e.Event], Callable[[Request, Any, datetime], _Chang
     e.QuorumReached: _quorum,
     e.Activated: _activated,
     e.RequestDenied: _denied,
+    e.RequestLapsed: _lapsed,
     e.AccessGranted: _granted,
     e.HandoffShown: _shown,
     e.LeaseAltered: _altered,

@@ -305,9 +305,12 @@ class Request:
     ending: Ending
     opened_at: datetime
     lapses_at: datetime
+    scenario_title: str = ""
     proof: Proof | None = None
     approvals: tuple[Approval, ...] = ()
     denial: Denial | None = None
+    lapsed: str = ""
+    """Why it lapsed, in our words."""
     granting_since: datetime | None = None
     expires_at: datetime | None = None
     granted_at: datetime | None = None

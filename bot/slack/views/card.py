@@ -91,7 +91,7 @@ def _facts(request: Request) -> list[Payload]:
         mrkdwn(access, 2000),
         mrkdwn(f"*Where, and the risk*\n{escape(one_line(f'{terms.environment}, {terms.risk} risk'))}", 2000),
         mrkdwn(f"*How long*\n{_how_long(request)}", 2000),
-        plain(f"Scenario\n{one_line(request.scenario)}", 2000),
+        plain(f"Scenario\n{one_line(request.scenario_title or request.scenario)}", 2000),
         plain(f"Incident\n{one_line(request.incident) or 'none given'}", 300),
         mrkdwn(f"*Second factor*\n{_proved(request)}", 2000),
         mrkdwn(f"*Approved by*\n{_approved(request)}", 2000),

@@ -83,7 +83,7 @@ def headline(  # noqa: C901, PLR0911  one case per state reads better than a tab
         case State.WITHDRAWN:
             return "Taken back", f"{who} took it back before anything was granted."
         case State.LAPSED:
-            return "Lapsed", "It was not decided in time, or the rules changed; nothing was granted."
+            return "Lapsed", f"{escape(request.lapsed) or 'Nobody decided in time.'} Nothing was granted."
         case State.FAILED:
             return (
                 "Failed: nobody was let in",
