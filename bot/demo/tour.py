@@ -359,5 +359,17 @@ def _redacted(calls: list[Exchange], secrets: list[str]) -> str:
                 return {key: clean(item) for key, item in value.items()}
         return value
 
-    lines = [json.dumps({"method": call.method, "args": clean(call.args)}) for call in calls]
+    lines = [json.dumps({"method": call.method, "args": clean(_typed(call.args))}) for call in calls]
     return "\n".join(lines) + "\n"
+
+
+def _typed(args: dict[str, Any]) -> dict[str, Any]:
+    """The arguments as JSON values: in a form, numbers and yes or no travel as text."""
+    kinds: dict[str, Callable[[str], object]] = {
+        "limit": int,
+        "include_all_metadata": lambda text: text in {"1", "true"},
+    }
+    return {
+        name: kinds[name](value) if name in kinds and isinstance(value, str) else value
+        for name, value in args.items()
+    }
