@@ -5,7 +5,6 @@ or a firewall broke unnoticed, in the very minute it is needed. asyncpg is impor
 """
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -83,20 +82,8 @@ class Server:
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             raise self._told(error) from None  # its own text and frames may carry a statement
 
-    async def lets_anyone_in(self) -> bool:
-        """Whether a wrong password is good enough: then a `trust` line applies to where we come from."""
-        try:
-            async with asyncio.timeout(self.deadline), self.slots:
-                connection = await self._connect(None, password=secrets.token_urlsafe(24))
-                connection.terminate()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            return False
-        return True
-
-    async def _connect(self, database: str | None, **more: str) -> Any:  # noqa: ANN401 - untyped library
+    async def _connect(self, database: str | None) -> Any:  # noqa: ANN401 - untyped library
         milliseconds = str(int(self.deadline * 1000))
-        if database is not None:
-            more["database"] = database
         return await asyncpg.connect(
             self.url.reveal(),
             timeout=self.deadline,
@@ -109,7 +96,7 @@ class Server:
                 "statement_timeout": milliseconds,
                 "idle_in_transaction_session_timeout": milliseconds,
             },
-            **more,
+            **({} if database is None else {"database": database}),
         )
 
     def _told(self, error: Exception) -> BackendError:
