@@ -8,6 +8,7 @@ UV     := uv==0.13.8
 
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_LINK_MODE := copy
+export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: help tour test test-heavy check format bench lock clean
