@@ -134,13 +134,18 @@ class Signer:
             CheckpointError: it is missing or not such a key. The text never holds any of it.
         """
         try:
-            _, _, name, _, secret = file.read_text().strip().split("+", 4)
+            private, key, name, key_id, secret = file.read_text().strip().split("+", 4)
             raw = base64.b64decode(secret, validate=True)
+            signer = cls(name, raw[1:], _memory_of(file))
+            sound = (private, key, raw[:1]) == ("PRIVATE", "KEY", _ED25519)
+            sound = sound and signer.verifier.key_id.hex() == key_id
         except (OSError, ValueError):
+            sound = False
+        if not sound:
             raise CheckpointError(
                 f"{file} is not a signing key. Make one with: breakglass keygen --signing-key {file}"
-            ) from None
-        return cls(name, raw[1:], _memory_of(file))
+            )
+        return signer
 
     @property
     def verifier(self) -> Verifier:
@@ -149,8 +154,18 @@ class Signer:
         return Verifier(self.name, key.public_bytes_raw())
 
     def last(self) -> Frontier:
-        """The tree that was last signed; empty when none was."""
-        return Frontier.from_bytes(self.memory.read_bytes()) if self.memory.exists() else Frontier()
+        """The tree that was last signed; empty when none was.
+
+        Raises:
+            CheckpointError: the memory is damaged. Signing on would be as if nothing had been signed.
+        """
+        try:
+            return Frontier.from_bytes(self.memory.read_bytes()) if self.memory.exists() else Frontier()
+        except ValueError:
+            raise CheckpointError(
+                f"{self.memory} is damaged: it does not hold the tree that was signed last. Verify the "
+                "history against the checkpoints in the audit channel before you remove it."
+            ) from None
 
     async def sign(
         self, size: int, root: bytes, leaves: Callable[[int, int], Awaitable[Sequence[bytes]]]
@@ -204,4 +219,4 @@ def _memory_of(file: Path) -> Path:
 def notes_in(text: str) -> list[str]:
     """Every signed note found in `text`, for example in messages copied from a channel."""
     note = r"[^\n`]+\n\d+\n[A-Za-z0-9+/=]{44}\n\n(?:— \S+ [A-Za-z0-9+/=]+\n?)+"
-    return [match[0] for match in re.finditer(note, text)]
+    return [match[0] for match in re.finditer(note, text.replace("\r\n", "\n"))]
