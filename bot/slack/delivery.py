@@ -41,6 +41,11 @@ PASSING: Final = frozenset(
 )
 """Slack's errors that go by themselves (docs.slack.dev, common errors). Any other is an answer."""
 
+CARD_GONE: Final = frozenset(
+    {"message_not_found", "channel_not_found", "cant_update_message", "edit_window_closed"}
+)
+"""A card that is there no longer, or can no longer be changed: what a deleted one with replies leaves."""
+
 
 @dataclass(frozen=True, slots=True)
 class Channels:
@@ -90,6 +95,7 @@ class Delivery:
         self._dms: dict[PersonId, str] = {}
         self._paces: dict[str, Pace] = {}
         self._sure: set[str] = set()
+        self._one_card = asyncio.Lock()
 
     async def run(self) -> None:
         """Delivers until cancelled."""
@@ -169,23 +175,35 @@ class Delivery:
     async def tell_cards(self) -> bool:
         """Brings cards up to date, the oldest request first."""
         behind = await self._store.cards_behind()
-        for request, channel, ts, _ in behind:
-            await self._show(request, channel, ts)
+        refused: SlackApiError | None = None
+        for request, *_ in behind:
+            try:
+                await self._show(request.id)
+            except SlackApiError as error:
+                if said(error) in PASSING:
+                    raise
+                refused = error  # one that Slack does not take holds up no other
+        if refused is not None:
+            raise refused
         return bool(behind)
 
-    async def _show(self, request: Request, channel: str, ts: str) -> None:
-        message = card.request_card(request, self._store.now(), self._faces())
-        if ts:
-            try:
-                await self._client.chat_update(channel=channel, ts=ts, **message)
-            except SlackApiError as error:
-                if said(error) not in {"message_not_found", "channel_not_found"}:
-                    raise
-                ts = ""  # somebody deleted the card: the request still needs one
-        if not ts:
-            channel = self._channels.requests
-            ts = (await self._post_once(channel, message)).ts
-        await self._store.show_card(request.id, channel, ts, request.version)
+    async def _show(self, id: RequestId) -> None:
+        """Brings the card of a request up to date; two at once would post two."""
+        async with self._one_card:
+            request = await self._store.get(id)
+            channel, ts = await self._store.card_of(id) or ("", "")
+            message = card.request_card(request, self._store.now(), self._faces())
+            if ts:
+                try:
+                    await self._client.chat_update(channel=channel, ts=ts, **message)
+                except SlackApiError as error:
+                    if said(error) not in CARD_GONE:
+                        raise
+                    ts = ""  # somebody deleted the card: the request still needs one
+            if not ts:
+                channel = self._channels.requests
+                ts = (await self._post_once(channel, message)).ts
+            await self._store.show_card(id, channel, ts, request.version)
 
     # --- people -----------------------------------------------------------------------------------------
 
@@ -231,7 +249,7 @@ class Delivery:
     async def _in_thread(self, request: Request, message: Mapping[str, Any]) -> None:
         where = await self._store.card_of(request.id)
         if where is None:
-            await self._show(request, "", "")
+            await self._show(request.id)
             where = await self._store.card_of(request.id)
             assert where is not None
         channel, ts = where
