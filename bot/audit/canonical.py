@@ -98,7 +98,7 @@ def read(body: bytes) -> Record:
             before=line["before"],
             after=line["after"],
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a history line: {error!r}") from error
 
 
