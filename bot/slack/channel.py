@@ -25,6 +25,9 @@ CHECK_EVERY: Final = 60.0
 SETTLE: Final = 5.0
 """Seconds until a message of our own must be in the ledger; its event may overtake the answer to the post."""
 
+MOST_PATIENCE: Final = 24
+"""As often as that is waited for again while the answer to a post of ours is still out: two minutes."""
+
 GONE: Final = {
     "channel_archive": "it was archived.",
     "group_archive": "it was archived.",
@@ -55,6 +58,7 @@ class AuditChannel:
         self.bot_id = ""
         self._trouble: str | None = "the audit channel was not checked yet."
         self._told = False
+        self._posting: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def closed(self) -> str | None:
@@ -74,6 +78,14 @@ class AuditChannel:
         if self._told:
             self._told = False
             await self._store.note(e.AuditChannelBack())
+
+    def posting(self, stream: str) -> None:
+        """A post of ours is under way: what it says may stand there before we know."""
+        self._posting.add(stream)
+
+    def posted(self, stream: str) -> None:
+        """It is there, and in the ledger."""
+        self._posting.discard(stream)
 
     async def keep_checking(self) -> None:
         """Looks at the channel every minute, until cancelled."""
@@ -149,9 +161,13 @@ class AuditChannel:
         task.add_done_callback(self._tasks.discard)
 
     async def _is_ours(self, ts: str) -> None:
-        await self._pause(SETTLE)
-        if await self._store.post(self.id, ts) is None:
-            await self._foreign(ts, self.bot_id)
+        for _ in range(MOST_PATIENCE):
+            await self._pause(SETTLE)
+            if await self._store.post(self.id, ts) is not None:
+                return
+            if not self._posting:
+                break
+        await self._foreign(ts, self.bot_id)
 
     async def _foreign(self, ts: str, by: str) -> None:
         await self._store.note(e.ForeignPost(channel=self.id, ts=ts, by=by))

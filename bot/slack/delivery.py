@@ -160,6 +160,7 @@ class Delivery:
 
     async def _post_audit(self, stream: str, message: Mapping[str, Any]) -> None:
         channel = self._channels.audit
+        self._audit_channel.posting(stream)
         try:
             posted = await self._post_once(channel, message)
         except SlackApiError as error:
@@ -169,6 +170,7 @@ class Delivery:
         # What stands there may carry fewer lines than would fit now: the rest follows in the next message.
         first, last = posted.payload["first"], posted.payload["last"]
         await self._store.told(stream, channel, posted.ts, first, last)
+        self._audit_channel.posted(stream)
 
     # --- cards ------------------------------------------------------------------------------------------
 
