@@ -212,40 +212,52 @@ class Delivery:
     async def tell_people(self) -> bool:
         """Direct messages, to whom the next line of the history means something."""
 
-        async def tell(record: Record, request: Request | None) -> None:
+        async def tell(record: Record, request: Request | None) -> bool:
             about = notices.notices(record, request, self._faces()) if request else []
-            for person, message in [*about, *notices.about_people(record)]:
+            messages = [*about, *notices.about_people(record)]
+            for person, message in messages:
                 await self._to_person(person, message)
+            return bool(messages)
 
         return await self._tell("people", tell)
 
     async def tell_threads(self) -> bool:
         """One short line per step, in the thread of the request's card."""
 
-        async def tell(record: Record, request: Request | None) -> None:
-            if request is not None:
-                for line in notices.thread_lines(record, request, self._faces()):
-                    await self._in_thread(request, line)
+        async def tell(record: Record, request: Request | None) -> bool:
+            if request is None:
+                return False
+            lines = notices.thread_lines(record, request, self._faces())
+            for line in lines:
+                await self._in_thread(request, line)
+            return bool(lines)
 
         return await self._tell("threads", tell)
 
     async def tell_security(self) -> bool:
         """Alarms: what somebody must look at now."""
 
-        async def tell(record: Record, request: Request | None) -> None:
+        async def tell(record: Record, request: Request | None) -> bool:
             alarm = notices.alarm(record, request)
             if alarm is not None:
                 await self._kindly(self._channels.security, alarm)
+            return alarm is not None
 
         return await self._tell("security", tell)
 
-    async def _tell(self, stream: str, tell: Callable[[Record, Request | None], Awaitable[None]]) -> bool:
+    async def _tell(self, stream: str, tell: Callable[[Record, Request | None], Awaitable[bool]]) -> bool:
+        """Tells the next lines; the cursor moves after each that was told, and once past the silent rest.
+
+        Most lines say nothing in most streams, and each move is a durable commit, for which the next click
+        and the next end of access would have to wait.
+        """
         position = await self._store.cursor(stream)
         records = await self._store.records(position, position + 50)
         for record in records:
             about = RequestId(record.request) if record.request and record.after else None
-            await tell(record, await self._store.get(about) if about else None)
-            await self._store.do(also.advance(stream, record.seq + 1))
+            told = await tell(record, await self._store.get(about) if about else None)
+            if told or record is records[-1]:
+                await self._store.do(also.advance(stream, record.seq + 1))
         return bool(records)
 
     async def _in_thread(self, request: Request, message: Mapping[str, Any]) -> None:
