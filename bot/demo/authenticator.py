@@ -16,12 +16,18 @@ from bot.core.model import Secret
 
 
 class Authenticator:
-    """An authenticator that read the otpauth URI `uri`."""
+    """An authenticator that read the otpauth URI `uri`.
 
-    def __init__(self, uri: str, clock: Callable[[], float] = time.time) -> None:
+    Args:
+        uri: as `breakglass enroll --uri` prints it.
+        again: whether its owner had another one before, whose last codes may still count as used.
+        clock: seconds since 1970.
+    """
+
+    def __init__(self, uri: str, *, again: bool = False, clock: Callable[[], float] = time.time) -> None:
         self.secret = Secret(parse_qs(urlsplit(uri).query)["secret"][0])
         self._clock = clock
-        self._used = -1
+        self._used = int(clock()) // 30 + 1 if again else -1
 
     async def code(self) -> str:
         """The next unused code, as early as the desk takes it."""

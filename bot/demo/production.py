@@ -25,7 +25,7 @@ GRANT SELECT ON orders TO prod_ro;
 GRANT SELECT, UPDATE ON orders TO prod_rw;
 CREATE ROLE alice LOGIN PASSWORD '{alice}';
 CREATE ROLE broker LOGIN CREATEROLE PASSWORD '{broker}';
-GRANT prod_ro, prod_rw TO broker WITH ADMIN OPTION;
+GRANT prod_ro, prod_rw TO broker WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;
 GRANT pg_signal_backend TO broker;
 """
 

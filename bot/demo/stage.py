@@ -58,6 +58,8 @@ class Stage:
     config: Path
     home: Path
     log: Path
+    continued: bool
+    """The history was there before: somebody kept it from an earlier tour."""
     phones: dict[str, Authenticator] = field(default_factory=dict)
 
     def persona(self, who: str) -> Persona:
@@ -84,7 +86,7 @@ class Stage:
     async def enrol(self, who: str) -> None:
         """Gives somebody an authenticator, by the operator's hand."""
         found = await self.breakglass_json("enroll", "--person", PEOPLE[who][0], "--uri")
-        self.phones[who] = Authenticator(found["uri"])
+        self.phones[who] = Authenticator(found["uri"], again=self.continued)
 
 
 @asynccontextmanager
@@ -129,12 +131,13 @@ async def stage(config: Path | None, say: Callable[[str], None]) -> AsyncIterato
             config=Path(env["BREAKGLASS_CONFIG"]),
             home=home,
             log=home / "server.log",
+            continued=database_file(database).exists(),
         )
 
 
 async def make_keys(stage: Stage) -> None:
     """Keys for the history: those in the environment, those beside the database, or new ones."""
-    kept = _beside(stage)
+    kept = database_file(stage.env["BREAKGLASS_DATABASE_URL"])
     signing, secret = kept.with_name(kept.name + ".signing-key"), kept.with_name(kept.name + ".secret-key")
     if not (signing.exists() and secret.exists()):
         made = await stage.breakglass_json("keygen", "--signing-key", str(signing))
@@ -196,9 +199,10 @@ def _shortened(config: Path | None, home: Path, port: int) -> Path:
     return file
 
 
-def _beside(stage: Stage) -> Path:
-    scheme, _, rest = stage.env["BREAKGLASS_DATABASE_URL"].partition(":///")
-    return Path(rest) if scheme.startswith("sqlite") else stage.home / "history"
+def database_file(url: str) -> Path:
+    """The file of an SQLite database; a name that does not exist for any other."""
+    scheme, _, rest = url.partition(":///")
+    return Path(rest) if scheme.startswith("sqlite") else Path("history")
 
 
 def _free_port() -> int:

@@ -5,6 +5,7 @@ asked elsewhere: by the Web API for apps, by the persona for people.
 """
 
 import itertools
+import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -39,14 +40,15 @@ class Workspace:
         self.apps: dict[str, App] = {}
         self.tokens: dict[str, Token] = {}
         self.announce: Announce = lambda _event, _channel, _app: None
+        self._own = "".join(secrets.choice("ABCDEFGHJKLMNPQRSTUVWXYZ23456789") for _ in range(3))
         self._numbers = itertools.count(1)
         self._last_ts = 0
 
     # --- small change
 
     def new_id(self, prefix: str) -> str:
-        """A fresh id such as U0SBX00001."""
-        return f"{prefix}0SBX{next(self._numbers):05d}"
+        """A fresh id such as U0K3Q00001. As in Slack, two workspaces never give out the same."""
+        return f"{prefix}0{self._own}{next(self._numbers):05d}"
 
     def new_ts(self) -> str:
         """A timestamp no other message has, never going back."""

@@ -120,13 +120,23 @@ def take_token(person: PersonId, digest: bytes) -> Step:
 
 
 def enrol(person: PersonId, sealed: bytes, last_step: int) -> Step:
-    """Stores the person's second factor in place of any earlier one, with its first code already used."""
+    """Stores the person's second factor in place of any earlier one, with its first code already used.
+
+    Time steps go on where the earlier factor left off, so that no two proofs of a person ever carry the same.
+    """
 
     async def step(connection: AsyncConnection, at: datetime) -> None:
-        await connection.execute(delete(t.factors).where(t.factors.c.person == person))
+        rows = t.factors.c
+        used = await connection.scalar(select(rows.last_step).where(rows.person == person))
+        await connection.execute(delete(t.factors).where(rows.person == person))
         await connection.execute(delete(t.failures).where(t.failures.c.person == person))
         await connection.execute(
-            insert(t.factors).values(person=person, sealed=sealed, last_step=last_step, enrolled_at=at)
+            insert(t.factors).values(
+                person=person,
+                sealed=sealed,
+                last_step=last_step if used is None else max(used, last_step),
+                enrolled_at=at,
+            )
         )
 
     return step
