@@ -91,7 +91,13 @@ class Stage:
 
 @asynccontextmanager
 async def stage(config: Path | None, say: Callable[[str], None]) -> AsyncIterator[Stage]:
-    """Sets everything but the bot."""
+    """Sets everything but the bot.
+
+    Raises:
+        StageError: something that it needs is not here.
+    """
+    if not (ROOT / "manifest.yml").exists():
+        raise StageError("It plays from a checkout of the repository, where manifest.yml and config/ are.")
     async with AsyncExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="breakglass-tour-")))
         say("starting a Slack workspace in a box")
