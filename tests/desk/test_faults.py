@@ -221,6 +221,19 @@ async def test_what_cannot_be_revoked_is_stuck_after_half_a_minute_and_never_giv
     assert (done.state, done.end.stuck_since, it.vault.ledger) == (State.AWAITING_REVIEW, None, {})
 
 
+async def test_six_tries_are_stuck_however_short_the_time(it: Rig) -> None:
+    """A clock that stands still must not keep it quiet."""
+    request = await it.active()
+    it.vault.will("revoke", *[Mood.IS_SILENT] * 6)
+    request = await it.revoked(request.id)
+    stuck = [request.end.stuck_since is not None] if request.end else []
+    for _ in range(5):
+        request = await it.access.take(request)
+        assert request.end is not None
+        stuck.append(request.end.stuck_since is not None)
+    assert stuck == [False] * 5 + [True]
+
+
 async def test_a_revoke_that_hangs_does_not_hold_up_another(it: Rig) -> None:
     first, second = await it.active(), await it.active()
     it.vault.will("revoke", Mood.WORKS_LATE)
@@ -230,10 +243,10 @@ async def test_a_revoke_that_hangs_does_not_hold_up_another(it: Rig) -> None:
     await it.until_left(State.REVOKING, second.id)
     assert set(it.vault.ledger) == {first.mark}
     await it.keeper.sweep()
-    assert it.vault.of("revoke") == 2, "what is under way is not started a second time"
     it.vault.gate.set()
     await it.settled()
     assert it.vault.ledger == {}
+    assert it.vault.of("revoke") == 2, "what is under way is not started a second time"
 
 
 def test_pauses_double_to_five_minutes_and_are_not_all_the_same() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from bot.core import events as e
 from bot.core.model import Lease, Mark, State, Why
-from tests.core.samples import DORA, MINUTE, TERMS, policy_of
+from tests.core.samples import ANNA, DORA, MINUTE, TERMS, policy_of
 from tests.desk.pretend import Mood
 from tests.desk.rig import Rig, rig
 
@@ -157,6 +157,25 @@ async def test_what_was_granted_while_the_provider_was_asked_is_not_gone(it: Rig
     await it.settled()
     assert len(it.vault.ledger) == 1
     assert await told(it, e.RevokeOrdered, *ORPHANS) == []
+
+
+async def test_what_changed_while_the_provider_was_asked_is_looked_at_again_in_the_next_round(
+    it: Rig,
+) -> None:
+    it.vault.with_handoff = True
+    request = await it.active()
+    live = it.vault.live
+
+    async def slow() -> list[Lease]:
+        await it.desk.reveal(request.id, ANNA, it.key())
+        return []
+
+    it.vault.live = slow  # type: ignore[method-assign]  # a provider that takes its time
+    await it.keeper.reconcile()
+    assert await it.state(request.id) is State.ACTIVE
+    it.vault.live = live  # type: ignore[method-assign]  # and now answers at once
+    await it.keeper.reconcile()
+    assert await it.state(request.id) is State.ACTIVE
 
 
 async def test_a_change_by_somebody_else_is_flagged_once_and_stays(it: Rig) -> None:

@@ -77,10 +77,13 @@ async def test_a_right_code_forgives_the_wrong_ones_of_that_person_alone(store: 
     assert [await store.failures(person, MINUTE) for person in (ANNA, BEN)] == [0, 1]
 
 
-async def test_enrolling_voids_the_earlier_factor(store: Store) -> None:
+async def test_enrolling_voids_the_earlier_factor_and_its_steps_go_on(store: Store) -> None:
+    """So that no two proofs of a person ever carry the same step."""
     await store.do(also.enrol(ANNA, b"old", 5))
     await store.do(also.count_failure(ANNA), also.enrol(ANNA, b"new", 3))
-    assert (await store.factor(ANNA), await store.failures(ANNA, MINUTE)) == ((b"new", 3), 0)
+    assert (await store.factor(ANNA), await store.failures(ANNA, MINUTE)) == ((b"new", 5), 0)
+    await store.do(also.enrol(ANNA, b"newest", 9))
+    assert await store.factor(ANNA) == (b"newest", 9)
     assert await store.enrolled() == {ANNA}
     assert await store.factor(BEN) is None
 
