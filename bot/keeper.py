@@ -18,8 +18,9 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bot.access import Access, Provider
 from bot.core import events as e
+from bot.core import machine
 from bot.core.errors import BackendError, Stale
-from bot.core.model import HELD, PENDING, Lease, Mark, Request, State, Why
+from bot.core.model import HELD, PENDING, Lease, Mark, Request, RequestId, State, Why
 from bot.store import Store
 from bot.store.also import forget
 
@@ -147,10 +148,14 @@ class Keeper:
         """Acts on everything that is due now."""
         now = self._store.now()
         # One that fails must not keep the others from ending; but a sweep with a failure does not count.
-        if all([await self._survive(self._act(request)) for request in await self._store.due(now)]):
+        if all([await self._survive(self._act(id)) for id in await self._store.due_ids(now)]):
             self._swept_at = now
 
-    async def _act(self, request: Request) -> None:
+    async def _act(self, id: RequestId) -> None:
+        request = await self._store.get(id)
+        due = machine.due_at(request)
+        if due is None or due > self._store.now():
+            return  # somebody was faster
         match request.state:
             case state if state in PENDING:
                 await self._store.record(request, e.RequestLapsed(because="Nobody decided in time."))

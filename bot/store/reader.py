@@ -102,6 +102,13 @@ class Reader:
             select(t.requests).where(t.requests.c.due_at <= now).order_by(t.requests.c.due_at).limit(1000)
         )
 
+    async def due_ids(self, now: datetime) -> list[RequestId]:
+        """The same without reading them: one that cannot be read must not hide the others."""
+        due = t.requests.c.due_at
+        query = select(t.requests.c.id).where(due <= now).order_by(due).limit(1000)
+        async with self._reading() as connection:
+            return [RequestId(id) for id in await connection.scalars(query)]
+
     async def next_due(self, after: datetime) -> datetime | None:
         """The next moment later than `after` at which something comes due."""
         query = select(func.min(t.requests.c.due_at)).where(t.requests.c.due_at > after)
