@@ -85,6 +85,20 @@ async def test_of_an_approval_and_the_lapse_together_one_holds(it: Rig) -> None:
     assert (await it.state(request.id), it.vault.ledger) == (State.LAPSED, {})
 
 
+async def test_what_was_due_and_is_no_longer_when_its_turn_comes_is_left_alone(
+    it: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Approved at the last moment, while the sweep was busy with another: not taken for expired."""
+    request = await it.active()
+
+    async def earlier(_now: object) -> list[RequestId]:
+        return [request.id]
+
+    monkeypatch.setattr(it.store, "due_ids", earlier)
+    await it.sweep()
+    assert (await it.state(request.id), set(it.vault.ledger)) == (State.ACTIVE, {request.mark})
+
+
 async def test_of_hand_back_revoke_and_expiry_together_one_end_is_recorded(it: Rig) -> None:
     request = await it.active()
     it.clock.forward(15 * MINUTE)

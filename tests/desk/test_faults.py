@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from bot.access import LONGEST_RETRY, STUCK_AFTER_TRIES, retry_after
 from bot.core import events as e
@@ -366,6 +367,19 @@ async def test_one_request_that_cannot_be_acted_on_does_not_keep_the_others_from
     await it.sweep()
     assert it.vault.ledger == {}
     assert it.keeper.is_fresh(it.clock.now)
+
+
+async def test_one_request_that_cannot_be_read_does_not_keep_the_others_from_ending(it: Rig) -> None:
+    """Of another version, or damaged: the rest end on time, and readiness says that not all is well."""
+    broken, sound = await it.active(), await it.active()
+    async with it.engine.begin() as connection:
+        damage = "UPDATE requests SET body = '{}' WHERE id = :id"
+        await connection.execute(text(damage), {"id": broken.id})
+    it.clock.forward(HOUR)
+    await it.boot()
+    assert set(it.vault.ledger) == {broken.mark}
+    assert await it.state(sound.id) is State.AWAITING_REVIEW
+    assert not it.keeper.is_fresh(it.clock.now)
 
 
 async def test_a_crash_of_one_grant_at_boot_does_not_keep_the_other_from_ending(

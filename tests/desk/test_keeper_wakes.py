@@ -88,7 +88,7 @@ async def test_a_database_that_fails_for_a_moment_does_not_end_the_keeper(
     monkeypatch.setattr(module, "HEARTBEAT", SOON)
     request = await it.active()
     async with running(it):
-        due, failures = it.store.due, 0
+        due, failures = it.store.due_ids, 0
 
         async def failing(now: datetime) -> object:
             nonlocal failures
@@ -97,7 +97,7 @@ async def test_a_database_that_fails_for_a_moment_does_not_end_the_keeper(
                 raise OSError("disk I/O error")
             return await due(now)
 
-        monkeypatch.setattr(it.store, "due", failing)
+        monkeypatch.setattr(it.store, "due_ids", failing)
         it.clock.forward(15 * MINUTE)
         await it.until_left(State.ACTIVE, request.id)
     assert [record.levelno for record in caplog.records if record.name == "bot.keeper"] == [logging.ERROR] * 3

@@ -71,6 +71,9 @@ async def test_what_is_due_comes_most_overdue_first_and_nothing_else_comes(store
         await store.open(opened(f"BG-00000{number}", lapses_at=NOW + minutes * MINUTE))
     assert ids(await store.due(NOW + 30 * MINUTE)) == ["BG-000001", "BG-000002", "BG-000000"]
     assert ids(await store.due(NOW + 10 * MINUTE - timedelta(microseconds=1))) == []
+    for minutes in (0, 10, 30, 60):
+        now = NOW + minutes * MINUTE
+        assert await store.due_ids(now) == ids(await store.due(now))
 
 
 async def test_the_next_moment_is_later_than_the_one_asked_about(store: Store) -> None:
