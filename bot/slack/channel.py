@@ -57,35 +57,55 @@ class AuditChannel:
         self.id = channel
         self.bot_id = ""
         self._trouble: str | None = "the audit channel was not checked yet."
+        self._mute: str | None = None
         self._told = False
         self._posting: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def closed(self) -> str | None:
         """Why no new access may be granted, or None."""
-        return self._trouble
+        return self._trouble or self._mute
 
     async def lost(self, because: str) -> None:
-        """The channel cannot be trusted now. Said once per loss."""
+        """The channel cannot be trusted now."""
         self._trouble = f"the audit channel is lost: {because}"
+        await self._say_lost(because)
+
+    async def back(self) -> None:
+        """The channel is there, open, and we are in it."""
+        self._trouble = None
+        await self._say_back()
+
+    async def _say_lost(self, because: str) -> None:
+        """Once per loss."""
         if not self._told:
             self._told = True
             await self._store.note(e.AuditChannelLost(because=because))
 
-    async def back(self) -> None:
-        """The channel is healthy."""
-        self._trouble = None
-        if self._told:
+    async def _say_back(self) -> None:
+        """Only when both say so, the look and the post."""
+        if self._told and self.closed() is None:
             self._told = False
             await self._store.note(e.AuditChannelBack())
+
+    # --- our posts, as their sender tells ---------------------------------------------------------------
 
     def posting(self, stream: str) -> None:
         """A post of ours is under way: what it says may stand there before we know."""
         self._posting.add(stream)
 
-    def posted(self, stream: str) -> None:
+    async def refused(self, because: str) -> None:
+        """Slack takes no post there. However healthy it looks, only a post that goes shows better."""
+        self._mute = f"the audit channel is lost: {because}"
+        await self._say_lost(because)
+
+    async def posted(self, stream: str) -> None:
         """It is there, and in the ledger."""
         self._posting.discard(stream)
+        self._mute = None
+        await self._say_back()
+
+    # --- looking ----------------------------------------------------------------------------------------
 
     async def keep_checking(self) -> None:
         """Looks at the channel every minute, until cancelled."""

@@ -9,6 +9,7 @@ gathered meanwhile goes out folded into one. Nothing here is waited for by a gra
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -34,12 +35,24 @@ BURST: Final = 2
 LOOK_AGAIN: Final = 5.0
 """Seconds until the history is looked at even if nothing in this process was committed."""
 
+GATHER: Final = 0.05
+"""Seconds between a commit and the look at what it left to tell. More commits and the act at the provider
+often follow it: those come first, and what gathered meanwhile is told in one go."""
+
 LONGEST_WAIT: Final = 60.0
 
 PASSING: Final = frozenset(
     {"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout", "unknown"}
 )
 """Slack's errors that go by themselves (docs.slack.dev, common errors). Any other is an answer."""
+
+UNHEARD: Final = frozenset(
+    {"not_authed", "invalid_auth", "account_inactive", "token_revoked", "token_expired"}
+)
+"""Answers about our token: nothing is told to anybody until there is a good one."""
+
+CLOSED: Final = frozenset({"channel_not_found", "not_in_channel", "is_archived", "restricted_action"})
+"""Answers about a channel. Alarms wait for theirs; nobody else would hear them."""
 
 CARD_GONE: Final = frozenset(
     {"message_not_found", "channel_not_found", "cant_update_message", "edit_window_closed"}
@@ -131,10 +144,11 @@ class Delivery:
                 await self._pause(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
                 continue
-            try:
-                await asyncio.wait_for(wake.wait(), LOOK_AGAIN)
-            except TimeoutError:
-                continue
+            # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with a commit.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_AGAIN):
+                    await wake.wait()
+            await self._pause(GATHER)
 
     # --- the audit channel ------------------------------------------------------------------------------
 
@@ -165,12 +179,12 @@ class Delivery:
             posted = await self._post_once(channel, message)
         except SlackApiError as error:
             if said(error) not in PASSING:
-                await self._audit_channel.lost(f"Slack says {said(error)}.")
+                await self._audit_channel.refused(f"Slack says {said(error)}.")
             raise
         # What stands there may carry fewer lines than would fit now: the rest follows in the next message.
         first, last = posted.payload["first"], posted.payload["last"]
         await self._store.told(stream, channel, posted.ts, first, last)
-        self._audit_channel.posted(stream)
+        await self._audit_channel.posted(stream)
 
     # --- cards ------------------------------------------------------------------------------------------
 
@@ -240,7 +254,7 @@ class Delivery:
         async def tell(record: Record, request: Request | None) -> bool:
             alarm = notices.alarm(record, request)
             if alarm is not None:
-                await self._kindly(self._channels.security, alarm)
+                await self._kindly(self._channels.security, alarm, CLOSED)
             return alarm is not None
 
         return await self._tell("security", tell)
@@ -275,19 +289,24 @@ class Delivery:
             try:
                 opened = await self._client.conversations_open(users=[person])
             except SlackApiError as error:
-                if said(error) in PASSING:
+                if said(error) in PASSING | UNHEARD:
                     raise
                 log.warning("Cannot write to %s: %s", person, said(error))
                 return
             channel = self._dms[person] = opened["channel"]["id"]
         await self._kindly(channel, message)
 
-    async def _kindly(self, channel: str, message: Mapping[str, Any]) -> None:
-        """Posts what helps but decides nothing: who refuses it for good does not hold up the rest."""
+    async def _kindly(
+        self, channel: str, message: Mapping[str, Any], wait_out: frozenset[str] = frozenset()
+    ) -> None:
+        """Posts what helps but decides nothing: what is refused for good does not hold up the rest.
+
+        It waits while Slack does not hear us at all, and through the errors in `wait_out`.
+        """
         try:
             await self._post(channel, message)
         except SlackApiError as error:
-            if said(error) in PASSING:
+            if said(error) in PASSING | UNHEARD | wait_out:
                 raise
             log.warning("Cannot post to %s: %s", channel, said(error))
 
