@@ -1,0 +1,293 @@
+"""The audit channel: lost, it stops new access and nothing else; what others do in it is an alarm."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.core import events as e
+from bot.core.model import Request, State
+from tests.server.rig import ALICE, AUDIT, CAROL, DANA, MANIFEST, SECURITY, Rig
+
+Blow = Callable[[Rig], Awaitable[None]]
+
+
+async def archive(it: Rig) -> None:
+    await it.olga.archive(AUDIT)
+
+
+async def unarchive(it: Rig) -> None:
+    await it.olga.unarchive(AUDIT)
+
+
+async def kick(it: Rig) -> None:
+    await it.olga.kick(AUDIT, it.app.bot_user_id)
+
+
+async def invite(it: Rig) -> None:
+    await it.olga.invite(AUDIT, it.app.bot_user_id)
+
+
+async def restrict(it: Rig) -> None:
+    await it.olga.restrict(AUDIT, only_admins_post=True)
+
+
+async def lift(it: Rig) -> None:
+    await it.olga.restrict(AUDIT, only_admins_post=False)
+
+
+async def revoke_token(it: Rig) -> None:
+    it.sandbox.revoke(it.app)
+
+
+async def restore_token(it: Rig) -> None:
+    it.sandbox.restore(it.app)
+
+
+async def down(it: Rig) -> None:
+    await it.sandbox.down()
+
+
+async def up(it: Rig) -> None:
+    await it.sandbox.up()
+
+
+LOSSES = {
+    "archived": (archive, unarchive),
+    "bot kicked": (kick, invite),
+    "only admins may post": (restrict, lift),
+    "token revoked": (revoke_token, restore_token),
+    "Slack is down": (down, up),
+}
+by_loss = pytest.mark.parametrize(("blow", "mend"), LOSSES.values(), ids=LOSSES.keys())
+
+
+async def lost(it: Rig, blow: Blow) -> None:
+    """The blow fell, and the server knows."""
+    await blow(it)
+    await it.until(lambda: "audit_channel" in it.trouble())
+
+
+@by_loss
+async def test_whatever_becomes_of_the_channel_access_ends_on_time(it: Rig, blow: Blow, mend: Blow) -> None:
+    await it.start()
+    request = await it.active()
+    await lost(it, blow)
+    await it.passes(timedelta(minutes=16))
+    await it.until(lambda: it.truth.marks() == [])
+    await it.reaches(request.id, State.AWAITING_REVIEW)
+    await mend(it)
+    await it.until(lambda: not it.trouble())
+    await it.card(request.id, "the review is due")
+    await it.keeps_its_promises()
+
+
+@by_loss
+async def test_a_lost_channel_is_in_the_history_and_in_security_and_said_once(
+    it: Rig, blow: Blow, mend: Blow
+) -> None:
+    await it.start()
+    await lost(it, blow)
+    await it.until(lambda: it.told(e.AuditChannelLost))
+    await mend(it)
+    await it.alarmed("Audit channel lost")
+    await it.alarmed("Audit channel back")
+    await it.keeps_its_promises()
+    assert len(await it.told(e.AuditChannelLost)) == 1, "it did not flap"
+    assert len(await it.told(e.AuditChannelBack)) == 1
+
+
+@pytest.mark.parametrize("blow", [archive, kick, restrict], ids=["archived", "kicked", "restricted"])
+async def test_while_the_channel_is_lost_new_access_is_refused_with_the_reason_and_ready_says_so(
+    it: Rig, blow: Blow
+) -> None:
+    await it.start()
+    waiting = await it.asks()
+    card = await it.card(waiting.id)
+    await lost(it, blow)
+    await it.alarmed("Audit channel lost")
+
+    status, said = await it.ready()
+    assert status == 503
+    assert "the audit channel is lost" in said["trouble"]["audit_channel"]
+
+    form = await it.form()
+    await it.fill(form)
+    wrong = await form.submit()
+    assert wrong is not None
+    assert "No new access is granted right now: the audit channel is lost" in " ".join(wrong.values())
+
+    await it.presses(it.bob, card, "Approve")
+    await it.until(lambda: any("No new access is granted" in text for text in it.hears(it.bob)))
+    assert (await it.store.get(waiting.id)).state is State.AWAITING_APPROVAL
+    assert it.truth.marks() == []
+
+
+async def test_when_the_channel_is_back_granting_works_and_the_queue_stands_there_in_order(it: Rig) -> None:
+    await it.start()
+    request = await it.asks()
+    await lost(it, kick)
+    assert it.server is not None
+    await it.server.store.note(*[e.AttemptRefused(actor=ALICE, verb="approve", code="not_an_approver")] * 30)
+    await invite(it)
+    await it.until(lambda: not it.trouble())
+    assert (await it.ready())[0] == 200
+    await it.approved(request.id)
+    await it.reaches(request.id, State.ACTIVE)
+    await it.keeps_its_promises()
+
+
+async def test_a_channel_that_only_admins_may_post_in_does_not_count_as_back(it: Rig) -> None:
+    await it.start()
+    await lost(it, restrict)
+    assert it.server is not None
+    await it.server.channel.check()
+    assert "audit_channel" in it.trouble(), "it is there and we are in it, and still nothing can be posted"
+
+
+async def test_an_alarm_that_security_could_not_get_comes_when_it_can(it: Rig) -> None:
+    await it.start()
+    await it.olga.archive(SECURITY)
+    assert it.server is not None
+    await it.server.store.note(e.AttemptRefused(actor=ALICE, verb="approve", code="self_approval"))
+    await it.told_all()
+    await it.olga.unarchive(SECURITY)
+    await it.alarmed("tried to approve their own request")
+
+
+# --- what others do in it -------------------------------------------------------------------------------
+
+
+async def told_entry(it: Rig) -> Request:
+    """A request whose lines stand in the channel."""
+    request = await it.asks()
+    await it.told_all()
+    return request
+
+
+async def test_an_entry_that_an_admin_deletes_is_an_alarm_that_names_its_lines(it: Rig) -> None:
+    await it.start()
+    await told_entry(it)
+    entry = it.entries()[0]
+    await it.olga.delete(entry)
+    await it.alarmed("Audit entry deleted", "#0 to #")
+    (record,) = await it.told(e.AuditEntryDeleted)
+    assert isinstance(record.event, e.AuditEntryDeleted)
+    assert (record.event.ts, record.event.first_seq) == (entry.ts, 0)
+
+
+async def test_a_deleted_entry_that_leaves_a_tombstone_is_the_same_alarm(it: Rig) -> None:
+    await it.start()
+    await told_entry(it)
+    entry = it.entries()[0]
+    await it.dana.post(AUDIT, "What is this?", thread_ts=entry.ts)
+    await it.olga.delete(entry)
+    await it.alarmed("Audit entry deleted")
+    assert len(await it.told(e.AuditEntryDeleted)) == 1
+
+
+async def test_a_human_who_posts_there_is_an_alarm(it: Rig) -> None:
+    await it.start()
+    await it.dana.post(AUDIT, "#5 2026-11-21 02:17:03 Mallory proved who they are.")
+    await it.alarmed("Foreign post", "@dana")
+    (record,) = await it.told(e.ForeignPost)
+    assert isinstance(record.event, e.ForeignPost)
+    assert record.event.by == DANA
+
+
+async def test_another_app_that_posts_there_is_an_alarm(it: Rig) -> None:
+    await it.start()
+    other = it.sandbox.install({**MANIFEST, "display_information": {"name": "Other"}})
+    it.sandbox.invite(AUDIT, other.bot_user_id)
+    client = AsyncWebClient(other.bot_token, base_url=it.sandbox.api_url)
+    said = await client.chat_postMessage(channel=AUDIT, text="#6 all is well")
+
+    async def noticed() -> bool:
+        facts = [record.event for record in await it.told(e.ForeignPost)]
+        return e.ForeignPost(channel=AUDIT, ts=str(said["ts"]), by=other.bot_user_id) in facts
+
+    await it.until(noticed)
+    await it.alarmed("Foreign post")
+
+
+async def test_another_process_with_our_own_token_that_posts_there_is_an_alarm(it: Rig) -> None:
+    await it.start()
+    client = AsyncWebClient(it.app.bot_token, base_url=it.sandbox.api_url)
+    await client.chat_postMessage(channel=AUDIT, text="#6 all is well")
+    await it.alarmed("Foreign post")
+    (record,) = await it.told(e.ForeignPost)
+    assert isinstance(record.event, e.ForeignPost)
+
+
+async def test_a_copy_of_an_entry_posted_with_our_own_token_is_an_alarm(it: Rig) -> None:
+    await it.start()
+    entry = it.entries()[0]
+    client = AsyncWebClient(it.app.bot_token, base_url=it.sandbox.api_url)
+    await client.chat_postMessage(channel=AUDIT, text=entry.text, metadata=entry.metadata)
+    await it.alarmed("Foreign post")
+
+
+async def test_an_entry_changed_with_our_own_token_is_an_alarm(it: Rig) -> None:
+    await it.start()
+    client = AsyncWebClient(it.app.bot_token, base_url=it.sandbox.api_url)
+    await client.chat_update(channel=AUDIT, ts=it.entries()[0].ts, text="Nothing happened.")
+    await it.alarmed("Audit entry changed")
+
+
+async def test_renaming_the_channel_and_making_it_public_are_alarms(it: Rig) -> None:
+    await it.start()
+    await it.olga.rename(AUDIT, "old-audit")
+    await it.alarmed("Foreign post", "@olga")
+    await it.olga.convert(AUDIT, private=False)
+
+    async def twice() -> bool:
+        return len(await it.told(e.ForeignPost)) == 2
+
+    await it.until(twice)
+    await it.keeps_its_promises()
+
+
+async def test_what_happens_in_other_channels_is_no_alarm(it: Rig) -> None:
+    await it.start()
+    await it.dana.post(SECURITY, "Quiet night.")
+    await it.sandbox.quiet()
+    assert await it.told(e.ForeignPost) == []
+
+
+# --- delivered again ------------------------------------------------------------------------------------
+
+
+async def test_an_event_that_slack_delivers_twice_counts_once(it: Rig) -> None:
+    await it.start()
+    it.sandbox.faults.duplicate_events()
+    await it.dana.post(AUDIT, "Hello?")
+    await it.alarmed("Foreign post")
+    await it.sandbox.quiet()
+    assert len(await it.told(e.ForeignPost)) == 1
+
+
+async def test_a_group_event_delivered_twice_or_out_of_order_leaves_the_group_as_slack_has_it(
+    it: Rig,
+) -> None:
+    await it.start()
+    it.sandbox.faults.duplicate_events(2)
+    it.sandbox.set_usergroup("S0LEADS001", [])
+    it.sandbox.faults.reorder_events()
+    it.sandbox.set_usergroup("S0LEADS001", [CAROL])
+    await it.sandbox.quiet()
+    request = await it.asks()
+    await it.approved(request.id, by=it.carol)
+    await it.reaches(request.id, State.ACTIVE)
+
+
+async def test_a_click_that_is_delivered_three_times_has_one_effect(it: Rig) -> None:
+    await it.start()
+    request = await it.asks()
+    await it.approved(request.id)
+    click = it.sandbox.wire_log.pushes("interactive")[-1]
+    for _ in range(2):
+        await it.sandbox.delivery.interact(it.app, "interactive", click.args)
+    await it.reaches(request.id, State.ACTIVE)
+    assert it.truth.calls("grant") == 1
+    assert len(await it.told(e.ApprovalGiven)) == 1

@@ -1,0 +1,185 @@
+"""What is told to Slack: everything, in order, once, whatever Slack does with the telling."""
+
+from functools import partial
+
+import pytest
+from aiohttp import web
+from slack_sdk.errors import SlackApiError
+
+from bot.core import events as e
+from bot.core.model import Secret, State
+from bot.sandbox import Message
+from bot.slack.connect import web_client
+from bot.slack.people import said
+from bot.slack.views.audit import MOST_LINES
+from tests.server.rig import ALICE, AUDIT, BOB, Rig, free_port
+
+FAILURES = ["500", "503", "html", "cut_before", "cut_after_store"]
+
+
+async def burst(it: Rig, lines: int) -> None:
+    """So many facts at once."""
+    assert it.server is not None
+    attempt = e.AttemptRefused(actor=ALICE, verb="approve", code="not_an_approver")
+    await it.server.store.note(*[attempt] * lines)
+
+
+def thread_says(it: Rig, card: Message, what: str) -> bool:
+    return any(what in message.human_text() for message in it.alice.thread(card))
+
+
+async def test_a_burst_of_facts_folds_into_few_messages_in_order(it: Rig) -> None:
+    await it.start()
+    before = len(it.audit())
+    await burst(it, 2 * MOST_LINES)
+    await it.keeps_its_promises()
+    assert len(it.audit()) - before <= 6, "a message carries as many lines as fit"
+
+
+async def test_at_its_real_pace_a_burst_never_meets_slacks_limit(it: Rig) -> None:
+    it.sandbox.rates.enforced = True
+    await it.start(hurry=False)
+    await burst(it, 120)
+    await it.keeps_its_promises()
+    assert [call for call in it.sandbox.wire_log.calls("chat.postMessage") if call.status == 429] == []
+
+
+async def test_a_limit_in_the_middle_of_a_burst_is_waited_out_and_nothing_is_lost(it: Rig) -> None:
+    await it.start()
+    it.sandbox.faults.add(method="chat.postMessage", kind="ratelimited", retry_after=1, times=2)
+    await burst(it, 3 * MOST_LINES)
+    await it.keeps_its_promises()
+    posts = [c for c in it.sandbox.wire_log.calls("chat.postMessage") if c.args["channel"] == AUDIT]
+    limited = [number for number, call in enumerate(posts) if call.status == 429]
+    for number in limited:
+        again = [c for c in posts[number + 1 :] if c.args["metadata"] == posts[number].args["metadata"]]
+        assert all(call.at - posts[number].at >= 1 for call in again), "Retry-After is respected"
+    assert limited, "Slack did say so"
+
+
+@pytest.mark.parametrize("kind", FAILURES)
+async def test_whatever_becomes_of_a_post_the_audit_channel_has_each_line_once(it: Rig, kind: str) -> None:
+    await it.start()
+    it.sandbox.faults.add(method="chat.postMessage", kind=kind, times=3)  # type: ignore[arg-type]  # a FaultKind
+    for _ in range(3):
+        await burst(it, 5)
+    await it.keeps_its_promises()
+    ids = [first for first, _ in it.spans("breakglass_checkpoint")]
+    assert ids == sorted(set(ids)), "each checkpoint once, in order"
+    assert await it.told(e.ForeignPost) == [], "a post of our own is never taken for a stranger's"
+
+
+@pytest.mark.parametrize("kind", FAILURES)
+async def test_whatever_becomes_of_a_post_each_request_has_one_card(it: Rig, kind: str) -> None:
+    await it.start()
+    it.sandbox.faults.add(method="chat.postMessage", kind=kind, times=4)  # type: ignore[arg-type]  # a FaultKind
+    request = await it.asks()
+    await it.approved(request.id)
+    await it.card(request.id, "Active")
+    assert len(it.cards(request.id)) == 1
+    await it.keeps_its_promises()
+
+
+@pytest.mark.parametrize("kind", FAILURES)
+async def test_a_card_whose_update_failed_is_brought_up_to_date(it: Rig, kind: str) -> None:
+    await it.start()
+    request = await it.asks()
+    await it.card(request.id)
+    it.sandbox.faults.add(method="chat.update", kind=kind, times=2)  # type: ignore[arg-type]  # a FaultKind
+    await it.approved(request.id)
+    await it.card(request.id, "Active")
+    assert len(it.cards(request.id)) == 1
+
+
+@pytest.mark.parametrize("kind", FAILURES)
+async def test_no_alarm_is_lost_when_slack_fails_to_take_it(it: Rig, kind: str) -> None:
+    await it.start()
+    it.sandbox.faults.add(method="chat.postMessage", kind=kind, times=4)  # type: ignore[arg-type]  # a FaultKind
+    assert it.server is not None
+    await it.server.store.note(e.AttemptRefused(actor=ALICE, verb="approve", code="self_approval"))
+    await it.alarmed("tried to approve their own request")
+
+
+async def test_an_answer_that_is_no_json_is_an_error_like_any_other() -> None:
+    async def broken(_request: web.Request) -> web.Response:
+        return web.Response(text='{"ok": tr', content_type="application/json")
+
+    app = web.Application()
+    app.router.add_post("/api/auth.test", broken)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        with pytest.raises(SlackApiError) as caught:
+            await web_client(Secret("xoxb-1"), f"http://127.0.0.1:{port}/api/").auth_test()
+    finally:
+        await runner.cleanup()
+    assert said(caught.value) == "unknown"
+
+
+async def test_after_an_outage_each_waiting_request_gets_one_card_though_its_thread_waits_too(
+    it: Rig,
+) -> None:
+    await it.start()
+    it.sandbox.faults.add(method="chat.postMessage", kind="503", times=10_000)
+    requests = [await it.asks() for _ in range(3)]
+    assert it.server is not None
+    for request in requests:
+        await it.server.desk.withdraw(request.id, ALICE, f"click-{request.id}")
+    it.sandbox.faults.clear()
+    for request in requests:
+        card = await it.card(request.id, "Taken back")
+        await it.until(partial(thread_says, it, card, "Taken back by"))
+        assert len(it.cards(request.id)) == 1
+    await it.keeps_its_promises()
+
+
+async def test_what_a_crashed_server_had_not_told_the_next_one_tells_in_order_and_once(it: Rig) -> None:
+    await it.start()
+    it.sandbox.faults.add(method="chat.postMessage", kind="503", times=10_000)
+    request = await it.asks()
+    await burst(it, 60)
+    await it.crash()
+    assert it.cards() == [], "nothing was told"
+    it.sandbox.faults.clear()
+    await it.start()
+    card = await it.card(request.id, "Waiting for approval")
+    await it.keeps_its_promises()
+    await it.presses(it.bob, card, "Approve")
+    await it.reaches(request.id, State.ACTIVE)
+
+
+async def test_a_server_that_died_between_a_post_and_its_note_of_it_does_not_post_again(it: Rig) -> None:
+    await it.start()
+    it.sandbox.faults.add(method="chat.postMessage", kind="cut_after_store", times=6)
+    before = len(it.audit())
+    request = await it.asks()
+    await it.until(lambda: len(it.audit()) > before and it.cards())
+    await it.crash()
+    it.sandbox.faults.clear()
+    await it.start()
+    await it.keeps_its_promises()
+    assert len(it.cards(request.id)) == 1
+
+
+async def test_a_card_that_somebody_deleted_is_posted_anew_and_the_old_one_stays_gone(it: Rig) -> None:
+    await it.start()
+    request = await it.asks()
+    await it.olga.delete(await it.card(request.id))
+    assert it.server is not None
+    await it.server.desk.approve(request.id, BOB, "click")
+    await it.card(request.id, "Active")
+    assert len(it.cards(request.id)) == 1
+
+
+async def test_one_card_that_slack_refuses_holds_up_no_other(it: Rig) -> None:
+    await it.start()
+    first, second = await it.asks(), await it.asks()
+    await it.card(first.id)
+    await it.card(second.id)
+    it.sandbox.faults.add(method="chat.update", kind="error", error="invalid_blocks", times=1)
+    for request in (first, second):
+        await it.approved(request.id)
+    await it.card(first.id, "Active")
+    await it.card(second.id, "Active")
