@@ -27,6 +27,9 @@ STUCK_AFTER_TRIES: Final = 6
 STUCK_AFTER: Final = timedelta(seconds=30)
 """The promise: access is gone this long after its end. Beyond it, or after so many tries, it is stuck."""
 
+TOLERANCE: Final = timedelta(seconds=1)
+"""By how much a provider may round the end that it was told."""
+
 GRANT_TRIES: Final = 3
 REVOKE_DEADLINE: Final = timedelta(seconds=30)
 
@@ -94,6 +97,9 @@ class Access:
         except (BackendUnavailable, TimeoutError) as error:
             return await self._abandon(request, Why.UNANSWERED, str(error) or "It did not answer in time.")
         assert request.expires_at is not None
+        later = lease.expires_at is not None and lease.expires_at > request.expires_at + TOLERANCE
+        if lease.mark != order.mark or later:
+            return await self._abandon(request, Why.FAILED, "The provider granted other than was ordered.")
         if self._store.now() >= request.expires_at:
             return await self._abandon(request, Why.EXPIRED, "The provider answered after the end.")
         granted = e.AccessGranted(

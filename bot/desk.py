@@ -296,6 +296,8 @@ class Desk:
         async with self._refusals("reveal", person, id, (key,)):
             request = await self.store.get(id)
             rules.may_see_handoff(request, person)
+            if request.expires_at is not None and self.store.now() >= request.expires_at:
+                raise Stale(f"{id} is over; its credential is not shown any more.")
             sealed = await self.store.handoff(id)
             if sealed is None:
                 raise Refused(

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from bot.access import Access, Provider
+from bot.access import TOLERANCE, Access, Provider
 from bot.core import events as e
 from bot.core import machine
 from bot.core.errors import BackendError, Stale
@@ -34,6 +34,9 @@ FRESH: Final = timedelta(seconds=20)
 
 REMEMBERED: Final = timedelta(days=2)
 """How long an interaction is known, so that a second delivery changes nothing; Slack gives up in minutes."""
+
+SETTLING: Final = timedelta(seconds=30)
+"""A provider's list may lag behind its own answer (eventual consistency); so long nothing counts as gone."""
 
 LIVE_DEADLINE: Final = timedelta(seconds=30)
 
@@ -59,7 +62,8 @@ class Keeper:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._looking: asyncio.Task[Any] | None = None
         self._silent: set[str] = set()
-        self._orphans: set[Mark] = set()
+        self._orphans: dict[Mark, str] = {}
+        """Each with the last error that was said of it."""
         self._swept_at: datetime | None = None
 
     # --- waking -----------------------------------------------------------------------------------------
@@ -176,7 +180,13 @@ class Keeper:
     # --- what providers say -----------------------------------------------------------------------------
 
     async def reconcile(self) -> None:
-        """Compares every provider with the store, all at once: a silent one holds up no other."""
+        """Compares every provider with the store, all at once: a silent one holds up no other.
+
+        First whatever is held is asked itself when it is due: the schedule is a column that somebody could
+        have emptied.
+        """
+        for request in await self._store.held_by():
+            await self._survive(self._act(request.id))
         async with asyncio.TaskGroup() as group:
             for name in self._providers:
                 group.create_task(self._survive(self._reconcile(name)))
@@ -215,20 +225,31 @@ class Keeper:
             if held is not None and held.state in HELD:
                 continue
             if lease.mark not in self._orphans:
-                self._orphans.add(lease.mark)
+                self._orphans[lease.mark] = ""
                 about = held.id if held else None
                 await self._store.note(e.OrphanFound(backend=name, mark=lease.mark, about=about))
-            if await self._access.take_orphan(name, lease.as_order()) is None:
-                self._orphans.discard(lease.mark)
+            error = await self._access.take_orphan(name, lease.as_order())
+            if error is None:
+                self._orphans.pop(lease.mark)
                 await self._store.note(e.OrphanEnded(backend=name, mark=lease.mark))
+            elif error != self._orphans[lease.mark]:
+                self._orphans[lease.mark] = error
+                await self._store.note(e.OrphanRemains(backend=name, mark=lease.mark, error=error))
 
     async def _compare(self, request: Request, lease: Lease | None) -> None:
         current = await self._store.get(request.id)
         if current.version != request.version:
             return  # it changed while the provider was asked; the next round looks again
-        if lease is None and current.expires_at is not None and self._store.now() >= current.expires_at:
-            return  # the provider ended it on time and we did not yet: the sweep says so
+        assert current.expires_at is not None
+        assert current.granted_at is not None
+        now = self._store.now()
+        if lease is None and (now >= current.expires_at or now - current.granted_at < SETTLING):
+            return  # ended on time, and the sweep says so; or so new that its list may not show it yet
         if lease is None:
             await self._order_end(current, Why.GONE, "The provider no longer has it, and we did not end it.")
-        elif lease.altered and lease.altered != current.altered:
-            await self._store.record(current, e.LeaseAltered(what=lease.altered))
+            return
+        altered = lease.altered
+        if lease.expires_at is not None and lease.expires_at > current.expires_at + TOLERANCE:
+            altered = f"its end was moved to {lease.expires_at:%Y-%m-%d %H:%M:%S} UTC. {altered}".strip()
+        if altered and altered != current.altered:
+            await self._store.record(current, e.LeaseAltered(what=altered))

@@ -9,8 +9,9 @@ import logging
 from datetime import timedelta
 
 from bot.audit.checkpoint import CheckpointError, Signer
+from bot.audit.tree import Frontier
 from bot.core import events as e
-from bot.store import Store
+from bot.store import Store, StoredCheckpoint
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ class Sealer:
         self._every = every
         self._heartbeat = heartbeat
         self._refused: str | None = None
+        self._told = ""
 
     def closed(self) -> str | None:
         """Why no new access may be granted, or None."""
@@ -41,7 +43,9 @@ class Sealer:
         while True:
             try:
                 await self.seal()
-            except Exception:
+            except Exception as error:
+                # Unsigned history must not grow unnoticed: nothing new is granted until it is signed again.
+                self._refused = f"the history could not be signed ({type(error).__name__})."
                 log.exception("The history could not be signed; trying again.")
             await asyncio.sleep(self._every.total_seconds() / 2)
 
@@ -54,12 +58,30 @@ class Sealer:
         if not (grown or silent):
             return False
         try:
+            await self._remembers(last)
             checkpoint = await self._signer.sign(head.size, head.root(), self._store.leaves)
         except CheckpointError as error:
-            if self._refused is None:
-                self._refused = f"the history cannot be signed: {error}"
+            if self._told != str(error):
+                self._told = str(error)
                 await self._store.note(e.SigningRefused(because=str(error)))
+            self._refused = f"the history cannot be signed: {error}"
             return False
         await self._store.keep_checkpoint(checkpoint)
         self._refused = None
         return True
+
+    async def _remembers(self, last: StoredCheckpoint | None) -> None:
+        """A signer whose memory is gone takes the last checkpoint here for it, if that still holds.
+
+        Raises:
+            CheckpointError: it does not, so what was signed before cannot be continued.
+        """
+        if last is None or self._signer.last().size:
+            return
+        signed = self._signer.verifier.open(last.note)
+        tree = Frontier().extend(await self._store.leaves(0, signed.size))
+        if (tree.size, tree.root()) != (signed.size, signed.root):
+            raise CheckpointError(
+                f"The signer's memory is gone, and the history no longer gives the {signed.size} events that "
+                "were signed last."
+            )

@@ -2,6 +2,7 @@
 
 import hashlib
 import tomllib
+import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +103,7 @@ def _read(path: Path) -> bytes:
 
 def _parsed(content: bytes, path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(content.decode())
+        return tomllib.loads(unicodedata.normalize("NFC", content.decode()))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ConfigError([f"{path.name}: Line {line} is not UTF-8. Save the file as UTF-8."]) from None

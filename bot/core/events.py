@@ -274,6 +274,15 @@ class OrphanEnded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrphanRemains(Event):
+    """It could not be ended; it is tried again at every look. Said anew when the reason changes."""
+
+    backend: str
+    mark: Mark
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BackendSilent(Event):
     """A provider could not be asked what lives there. Said once per silence."""
 

@@ -154,11 +154,16 @@ def _denies(rule: Deny, terms: Terms, person: PersonId, roster: Roster) -> bool:
     criteria = [
         not rule.people or person in rule.people,
         not rule.roles or person in roster.holders(rule.roles),
-        not rule.accesses or any(fnmatch.fnmatchcase(terms.access, glob) for glob in rule.accesses),
+        not rule.accesses or any(_fits(terms.access, glob) for glob in rule.accesses),
         not rule.environments or terms.environment in rule.environments,
-        all(fnmatch.fnmatchcase(terms.scope.get(key, ""), glob) for key, glob in rule.scope.items()),
+        all(_fits(terms.scope.get(key, ""), glob) for key, glob in rule.scope.items()),
     ]
     return all(criteria)
+
+
+def _fits(text: str, glob: str) -> bool:
+    """Without regard to case: a rule that is meant to forbid must not be missed by a capital letter."""
+    return fnmatch.fnmatchcase(text.casefold(), glob.casefold())
 
 
 # --- deciding -------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ Rule: a state change, its event, its leaf in the tree and whatever must happen w
 """
 
 from bot.store.also import Duplicate
-from bot.store.engine import open_engine
+from bot.store.engine import is_file, open_engine
 from bot.store.lock import AlreadyServed, only_server
 from bot.store.migrate import SchemaOutdated, migrate, require_current
 from bot.store.reader import Clock, Held, Line, Reader, StoredCheckpoint, UnknownRequest
@@ -22,6 +22,7 @@ __all__ = [
     "Store",
     "StoredCheckpoint",
     "UnknownRequest",
+    "is_file",
     "migrate",
     "only_server",
     "open_engine",

@@ -17,10 +17,15 @@ def open_engine(url: str) -> AsyncEngine:
     """An engine for `url` (`sqlite+aiosqlite:///file` or `postgresql+asyncpg://...`)."""
     # Parameters stay out of error texts and logs: they are people's words and sealed secrets.
     engine = create_async_engine(url, hide_parameters=True)
-    if make_url(url).drivername.startswith("sqlite"):
+    if is_file(url):
         event.listen(engine.sync_engine, "connect", _prepare)
         event.listen(engine.sync_engine, "begin", _begin)
     return engine
+
+
+def is_file(url: str) -> bool:
+    """Whether the database is a file (SQLite), which the server may create and migrate by itself."""
+    return make_url(url).drivername.startswith("sqlite")
 
 
 def _prepare(connection: DBAPIConnection, _record: object) -> None:

@@ -237,7 +237,7 @@ class Reader:
                 .where(rows.seq >= first, rows.seq < last)
                 .order_by(rows.seq)
             )
-            return [Line(row.seq, row.body, row.leaf) for row in found]
+            return [Line(row.seq, _raw(row.body), _raw(row.leaf)) for row in found]
 
     async def records(self, first: int, last: int) -> list[canonical.Record]:
         """The same, decoded, with people's words."""
@@ -320,6 +320,11 @@ class Reader:
         """The workspace this installation is bound to; empty before the first start."""
         async with self._reading() as connection:
             return await connection.scalar(select(t.installation.c.team)) or ""
+
+
+def _raw(stored: object) -> bytes:
+    """The bytes of a column that somebody may have filled with another type (SQLite allows it)."""
+    return stored if isinstance(stored, bytes) else str(stored).encode()
 
 
 def _request(body: str) -> Request:

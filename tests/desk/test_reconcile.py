@@ -8,6 +8,7 @@ import pytest
 
 from bot.core import events as e
 from bot.core.model import Lease, Mark, State, Why
+from bot.keeper import SETTLING
 from tests.core.samples import ANNA, DORA, MINUTE, TERMS, policy_of
 from tests.desk.pretend import Mood
 from tests.desk.rig import Rig, rig
@@ -86,6 +87,7 @@ async def test_what_was_put_back_after_its_end_is_taken_away_again_and_named(it:
 async def test_what_the_provider_no_longer_has_is_ended_as_gone(it: Rig) -> None:
     request = await it.active()
     it.vault.ledger.clear()
+    it.clock.now += SETTLING
     await it.keeper.reconcile()
     await it.settled()
     ended = await it.store.get(request.id)
@@ -98,6 +100,7 @@ async def test_a_provider_that_lied_about_the_grant_is_found_out(it: Rig) -> Non
     it.vault.will("grant", Mood.LIES)
     request = await it.active()
     assert request.state is State.ACTIVE
+    it.clock.now += SETTLING
     await it.keeper.reconcile()
     await it.settled()
     ended = await it.store.get(request.id)

@@ -94,6 +94,11 @@ def _says(  # noqa: C901, PLR0911  one case per fact reads better than a table o
                 f"our mark, and no grant in force explains it.{_about(event.about)} It is being ended. See "
                 "who made it: our own credentials there may have been used by somebody else."
             )
+        case e.OrphanRemains():
+            return (
+                f"*Unexplained access remains:* {escape(event.mark)} at {escape(event.backend)} could not be "
+                f"ended: {escape(one_line(event.error))} It is tried again at every look; end it by hand."
+            )
         case e.OrphanEnded():
             return (
                 f"*Unexplained access ended:* {escape(event.mark)} is proved gone at {escape(event.backend)}."

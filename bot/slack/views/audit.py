@@ -237,6 +237,7 @@ _SAYS: Final[Mapping[type[e.Event], Callable[[Any, Faces], str]]] = {
     e.ServerStopped: lambda _ev, _f: "Server stopped in good order.",
     e.WorkspaceBound: lambda ev, _f: f"Bound to Slack workspace {ev.team}.",
     e.OrphanFound: _orphan,
+    e.OrphanRemains: lambda ev, _f: f"{ev.mark} could not be ended at {ev.backend}: {ev.error}",
     e.OrphanEnded: lambda ev, _f: f"{ev.mark} is proved gone at {ev.backend}.",
     e.BackendSilent: lambda ev, _f: f"{ev.backend} cannot be asked what lives there: {ev.error}",
     e.BackendAnswers: lambda ev, _f: f"{ev.backend} answers again.",

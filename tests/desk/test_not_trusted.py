@@ -1,0 +1,152 @@
+"""What is not taken at its word: the schedule's column, a provider's answer, a signer without memory."""
+
+import sqlite3
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.access import TOLERANCE
+from bot.audit.checkpoint import Signer
+from bot.core import events as e
+from bot.core.errors import Refused, Stale
+from bot.core.model import OPERATOR, Lease, Order, State, Why
+from bot.factors import WRONG_CODES
+from bot.keeper import SETTLING
+from bot.sealer import Sealer
+from tests.core.samples import ANNA, MINUTE
+from tests.desk.pretend import Mood
+from tests.desk.rig import Rig
+
+HOUR = timedelta(hours=1)
+
+
+def file_of(it: Rig) -> Path:
+    return Path(str(it.store.engine.url.database))
+
+
+async def test_an_access_whose_due_moment_was_wiped_ends_all_the_same(it: Rig) -> None:
+    request = await it.active()
+    with sqlite3.connect(file_of(it)) as raw:
+        raw.execute("UPDATE requests SET due_at = NULL")
+    assert request.expires_at is not None
+    it.clock.now = request.expires_at
+    await it.keeper.reconcile()
+    await it.settled()
+    assert it.vault.ledger == {}
+    assert await it.state(request.id) is State.AWAITING_REVIEW
+
+
+async def test_a_new_grant_that_the_list_does_not_show_yet_is_not_gone(it: Rig) -> None:
+    request = await it.active()
+    lease = it.vault.ledger.pop(request.mark)
+    it.clock.now += SETTLING - timedelta(seconds=1)
+    await it.keeper.reconcile()
+    assert await it.state(request.id) is State.ACTIVE
+    it.vault.ledger[request.mark] = lease
+
+
+async def test_an_end_that_was_moved_at_the_provider_is_flagged(it: Rig) -> None:
+    request = await it.active()
+    lease = it.vault.ledger[request.mark]
+    assert lease.expires_at is not None
+    it.vault.ledger[request.mark] = replace(lease, expires_at=lease.expires_at + HOUR)
+    await it.keeper.reconcile()
+    assert "its end was moved to" in (await it.store.get(request.id)).altered
+
+
+@pytest.mark.parametrize("what", ["a later end", "another mark"])
+async def test_a_provider_that_grants_other_than_ordered_lets_nobody_in(
+    it: Rig, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ordered = it.vault.grant
+
+    async def other(order: Order) -> Lease:
+        lease = await ordered(order)
+        if what == "another mark":
+            return replace(lease, mark=type(order.mark)("bg-acme-000000"))
+        return replace(lease, expires_at=order.expires_at + TOLERANCE + timedelta(seconds=1))
+
+    monkeypatch.setattr(it.vault, "grant", other)
+    request = await it.asked()
+    await it.approved(request.id)
+    failed = await it.store.get(request.id)
+    assert failed.end is not None
+    assert (failed.state, failed.end.why) == (State.FAILED, Why.FAILED)
+    assert it.vault.ledger == {}
+
+
+async def test_a_credential_is_not_shown_after_the_end_even_while_the_keeper_is_late(it: Rig) -> None:
+    it.vault.with_handoff = True
+    request = await it.active()
+    assert request.expires_at is not None
+    it.clock.now = request.expires_at
+    with pytest.raises(Stale):
+        await it.desk.reveal(request.id, ANNA, it.key())
+    assert await it.told(e.HandoffShown) == []
+
+
+async def test_an_orphan_that_cannot_be_ended_is_said_once_per_reason(it: Rig) -> None:
+    it.vault.foreign("bg-acme-zzzzzz")
+    it.vault.will("revoke", Mood.IS_SILENT, Mood.IS_SILENT, Mood.REFUSES)
+    for _ in range(4):
+        await it.keeper.reconcile()
+    errors = [
+        record.event.error
+        for record in await it.told(e.OrphanRemains)
+        if isinstance(record.event, e.OrphanRemains)
+    ]
+    assert errors == ["The provider gave no answer.", "The provider said no."]
+    assert it.vault.ledger == {}
+
+
+async def test_the_operators_token_lifts_a_lock_out(it: Rig) -> None:
+    request = await it.desk.ask(it.form())
+    for _ in range(WRONG_CODES):
+        with pytest.raises(Refused):
+            await it.desk.prove(request.id, ANNA, "000000", it.key())
+    with pytest.raises(Refused) as locked:
+        await it.desk.prove(request.id, ANNA, it.code(ANNA), it.key())
+    assert locked.value.code == "locked"
+    await it.desk.factors.issue_enrolment(ANNA, OPERATOR)
+    proved = await it.desk.prove(request.id, ANNA, it.code(ANNA), it.key())
+    assert proved.state is State.AWAITING_APPROVAL
+
+
+# --- the signer -----------------------------------------------------------------------------------------
+
+
+def sealer_of(it: Rig, signer: Signer) -> Sealer:
+    return Sealer(it.store, signer, every=MINUTE, heartbeat=HOUR)
+
+
+async def test_a_signer_that_lost_its_memory_goes_on_from_the_last_checkpoint(
+    it: Rig, tmp_path: Path
+) -> None:
+    signer = Signer.generate("breakglass/acme", tmp_path / "key")
+    assert await sealer_of(it, signer).seal()
+    signer.memory.unlink()
+    await it.asked()
+    sealer = sealer_of(it, signer)
+    assert await sealer.seal()
+    assert sealer.closed() is None
+
+
+async def test_a_signer_that_lost_its_memory_does_not_sign_a_rewritten_history(
+    it: Rig, tmp_path: Path
+) -> None:
+    await it.asked()
+    signer = Signer.generate("breakglass/acme", tmp_path / "key")
+    assert await sealer_of(it, signer).seal()
+    signer.memory.unlink()
+    with sqlite3.connect(file_of(it)) as raw:
+        raw.executescript(
+            "DROP TRIGGER events_no_update; UPDATE events SET body = body || ' ' WHERE seq = 1;"
+        )
+    await it.asked()
+    sealer = sealer_of(it, signer)
+    assert not await sealer.seal()
+    assert "memory is gone" in str(sealer.closed())
+    with sqlite3.connect(file_of(it)) as raw:
+        assert raw.execute("SELECT count(*) FROM events WHERE type = 'signing_refused'").fetchone() == (1,)
