@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final, TypeVar
+from typing import Final
 
 from aiohttp import ClientConnectorError
 from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
@@ -23,15 +23,16 @@ from bot.slack.people import TROUBLE, Pause, said
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 LONGEST_WAIT: Final = 30.0
-FINAL: Final = frozenset({"invalid_auth", "not_authed", "account_inactive", "token_revoked"})
-"""Answers that waiting does not change."""
+PING = 5.0
+"""Seconds between two pings. A cut is noticed at the next, a silent connection after four."""
+
+STALE: Final = 20.0
+"""Seconds between two looks at the connection. Slack's addresses for one are good for 30 s, and once."""
 
 
 class LostConnection(AsyncConnectionErrorRetryHandler):
-    """Once more after a lost connection, but never a post: it may have arrived, and `delivery` looks first."""
+    """Once more after a lost connection, but never a post: it may have arrived, `delivery` looks first."""
 
     async def _can_retry_async(
         self,
@@ -63,38 +64,45 @@ def web_client(token: Secret, api_url: str) -> AsyncWebClient:
 
 
 async def who_we_are(client: AsyncWebClient, pause: Pause = asyncio.sleep) -> tuple[str, str]:
-    """(team, bot id) of the token; waits for as long as Slack is not there.
+    """(team, bot id) of the token; waits for as long as Slack is not there, or refuses the token.
 
-    Raises:
-        SlackApiError: the token is no good.
+    A server that gave up over its token could not end what is held: it goes on without Slack.
     """
-    answer = await _persistently(client.auth_test, "Slack", pause)
-    return str(answer["team_id"]), str(answer["bot_id"])
-
-
-async def _persistently(ask: Callable[[], Awaitable[T]], what: str, pause: Pause) -> T:
     wait = 1.0
     while True:
         try:
-            return await ask()
+            answer = await client.auth_test()
         except TROUBLE as error:
-            if said(error) in FINAL:
-                raise
-            log.warning("%s does not answer (%s); again in %.0f s", what, said(error), wait)
+            log.warning(
+                "Slack does not let us in (%s); again in %.0f s. Nothing new is granted; what is held ends "
+                "on time. If that is about the token, mend SLACK_BOT_TOKEN and restart.",
+                said(error),
+                wait,
+            )
+        else:
+            return str(answer["team_id"]), str(answer["bot_id"])
         await pause(wait)
         wait = min(wait * 2, LONGEST_WAIT)
 
 
 @asynccontextmanager
-async def socket_mode(app: AsyncApp, app_token: Secret) -> AsyncIterator[None]:
-    """Receives Slack's events while the block runs; reconnects by itself.
-
-    Raises:
-        SlackApiError: the app-level token is no good.
-    """
-    handler = AsyncSocketModeHandler(app, app_token.reveal())
-    await _persistently(handler.connect_async, "Socket Mode", asyncio.sleep)
+async def socket_mode(app: AsyncApp, app_token: Secret, pause: Pause = asyncio.sleep) -> AsyncIterator[None]:
+    """Receives Slack's events while the block runs. Connects beside the block, and again whenever it must."""
+    handler = AsyncSocketModeHandler(app, app_token.reveal(), ping_interval=PING)
+    connecting = handler.connect_async()  # type: ignore[no-untyped-call]  # published without types
+    keeping = [asyncio.create_task(work) for work in (connecting, _renew_address(handler, pause))]
     try:
         yield
     finally:
+        for task in keeping:
+            task.cancel()
+        await asyncio.gather(*keeping, return_exceptions=True)
         await handler.close_async()  # type: ignore[no-untyped-call]  # published without types
+
+
+async def _renew_address(handler: AsyncSocketModeHandler, pause: Pause) -> None:
+    """The client goes on trying an address that it was given once, for ever; a used one never opens."""
+    while True:
+        await pause(STALE)
+        if not await handler.client.is_connected():
+            handler.client.wss_uri = None
