@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import Final
 
 from slack_sdk.web.async_client import AsyncWebClient
-from sqlalchemy import make_url
 
 from bot import __version__
 from bot.audit.checkpoint import Signer
@@ -29,7 +28,7 @@ from bot.slack.channel import AuditChannel
 from bot.slack.connect import socket_mode, web_client, who_we_are
 from bot.slack.delivery import Channels, Delivery
 from bot.slack.people import Pause, SlackPeople
-from bot.store import Clock, Store, migrate, only_server, open_engine
+from bot.store import Clock, Store, is_file, migrate, only_server, open_engine
 from bot.store.also import bind_team
 from bot.web.health import health_pages
 
@@ -51,7 +50,7 @@ async def serve(config: Config, env: Mapping[str, str]) -> None:
     """
     url = config.environment.database_url.reveal()
     with only_server(url):
-        if make_url(url).drivername.startswith("sqlite"):
+        if is_file(url):
             engine = open_engine(url)
             await migrate(engine)
             await engine.dispose()
@@ -146,7 +145,9 @@ async def run(server: Server, stop: asyncio.Event) -> None:
             )
             stack.push_async_callback(_briefly, counter.aside.settle)
             app = bolt.build_app(counter, lambda app: watch.register(app, server.people, server.channel))
-            await stack.enter_async_context(socket_mode(app, config.environment.slack_app_token))
+            await stack.enter_async_context(
+                socket_mode(app, config.environment.slack_app_token, server.pause)
+            )
             log.info("Breakglass %s serves installation %s.", __version__, config.installation)
             await stop.wait()
         log.info("Stopping: what is under way at providers is finished first.")
