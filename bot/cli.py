@@ -47,6 +47,27 @@ def main(words: Sequence[str] | None = None) -> int:
     except asyncio.CancelledError:
         print("breakglass: stopped because a part of it failed; the log above says which.", file=sys.stderr)
         return FAILED
+    except Exception as error:
+        sentence = _foreseen(error)
+        if sentence is None:
+            raise
+        print(f"breakglass: {sentence}", file=sys.stderr)
+        return FAILED
+
+
+def _foreseen(error: Exception) -> str | None:
+    """A sentence for what is no bug: a key file, the database, a port. None: it deserves its traceback."""
+    from sqlalchemy.exc import DBAPIError
+
+    from bot.audit.checkpoint import CheckpointError
+
+    if isinstance(error, CheckpointError):
+        return str(error)
+    if isinstance(error, DBAPIError):
+        return f"The database cannot be used ({error.orig}). Mend it, or BREAKGLASS_DATABASE_URL."
+    if isinstance(error, OSError):
+        return f"{error}. Mend that, then try again."
+    return None
 
 
 def parser() -> argparse.ArgumentParser:

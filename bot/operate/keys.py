@@ -40,7 +40,8 @@ def keygen(config: Config, file: Path) -> Keys:
         signer = Signer.generate(origin_of(config), file)
     except OSError as error:
         raise BreakglassError(
-            f"{file} cannot be made ({error.strerror}). A key is never overwritten."
+            f"{file} cannot be made ({error.strerror}), and a key is never overwritten. "
+            "Name another file with --signing-key."
         ) from None
     return {
         "signing_key_file": str(file),
