@@ -3,10 +3,13 @@
 Rule: these pages say nothing about people or requests; they may be read by anybody who can reach the port.
 """
 
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from aiohttp import web
+
+from bot.core.errors import BreakglassError
 
 Ready = Callable[[], Mapping[str, str]]
 """Everything that is not as it should be, by name; empty when ready."""
@@ -14,7 +17,11 @@ Ready = Callable[[], Mapping[str, str]]
 
 @asynccontextmanager
 async def health_pages(listen: str, ready: Ready) -> AsyncIterator[int]:
-    """Serves both pages at `listen` (`host:port`) while the block runs; yields the port."""
+    """Serves both pages at `listen` (`host:port`) while the block runs; yields the port.
+
+    Raises:
+        BreakglassError: nobody can listen there.
+    """
     host, _, port = listen.rpartition(":")
 
     async def health(_request: web.Request) -> web.Response:
@@ -31,8 +38,13 @@ async def health_pages(listen: str, ready: Ready) -> AsyncIterator[int]:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host.strip("[]"), int(port))
-        await site.start()
+        try:
+            await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+        except OSError as error:
+            raise BreakglassError(
+                f"Nobody can listen at {listen} ({os.strerror(error.errno or 0)}). Stop what is there, "
+                "or change listen under [http]."
+            ) from None
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
