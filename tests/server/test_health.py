@@ -26,6 +26,6 @@ async def test_a_port_that_is_taken_is_a_sentence() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(BreakglassError, match="Nobody can listen at .* change listen under"):
+        with pytest.raises(BreakglassError, match=r"Nobody can listen at .* change listen under"):
             async with health_pages(listen, dict):
                 raise AssertionError
