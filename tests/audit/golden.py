@@ -1,4 +1,4 @@
-"""The frozen bytes: one line of history per type of event, in `golden/events-1.json`.
+"""The frozen bytes: one line of history per type of event, in `frozen/events-1.json`.
 
 `python -m tests.audit.golden` adds the lines of types that are new. It never changes a line: a history that
 was written once is read for ever.
@@ -14,7 +14,7 @@ from bot.core.machine import TRANSITIONS
 from bot.core.model import Request
 from tests.core.samples import NOW, example, requests_in
 
-FOLDER = Path(__file__).parent / "golden"
+FOLDER = Path(__file__).parent / "frozen"
 NEWEST = FOLDER / "events-1.json"
 
 
