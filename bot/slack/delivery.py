@@ -209,6 +209,7 @@ class Delivery:
             request = await self._store.get(id)
             channel, ts = await self._store.card_of(id) or ("", "")
             message = card.request_card(request, self._store.now(), self._faces())
+            shown = request.version
             if ts:
                 try:
                     await self._client.chat_update(channel=channel, ts=ts, **message)
@@ -218,8 +219,10 @@ class Delivery:
                     ts = ""  # somebody deleted the card: the request still needs one
             if not ts:
                 channel = self._channels.requests
-                ts = (await self._post_once(channel, message)).ts
-            await self._store.show_card(id, channel, ts, request.version)
+                posted = await self._post_once(channel, message)
+                # One that a crashed server left there may be older: it stays behind, and is updated next.
+                ts, shown = posted.ts, int(posted.payload["version"])
+            await self._store.show_card(id, channel, ts, shown)
 
     # --- people -----------------------------------------------------------------------------------------
 

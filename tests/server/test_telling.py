@@ -1,5 +1,6 @@
 """What is told to Slack: everything, in order, once, whatever Slack does with the telling."""
 
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -160,6 +161,19 @@ async def test_a_server_that_died_between_a_post_and_its_note_of_it_does_not_pos
     it.sandbox.faults.clear()
     await it.start()
     await it.keeps_its_promises()
+    assert len(it.cards(request.id)) == 1
+
+
+async def test_a_card_found_from_before_a_crash_is_brought_up_to_date(it: Rig) -> None:
+    await it.start()
+    it.sandbox.faults.add(method="chat.postMessage", kind="cut_after_store", times=10_000)
+    request = await it.asks()
+    await it.until(it.cards)
+    await it.crash()
+    it.sandbox.faults.clear()
+    it.clock.forward(timedelta(hours=2))
+    await it.start()
+    await it.card(request.id, "Lapsed")
     assert len(it.cards(request.id)) == 1
 
 
