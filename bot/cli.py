@@ -57,13 +57,12 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _foreseen(error: Exception) -> str | None:
     """A sentence for what is no bug: a key file, the database, a port. None: it deserves its traceback."""
-    from sqlalchemy.exc import DBAPIError
-
     from bot.audit.checkpoint import CheckpointError
+    from bot.store import DatabaseTrouble
 
     if isinstance(error, CheckpointError):
         return str(error)
-    if isinstance(error, DBAPIError):
+    if isinstance(error, DatabaseTrouble):
         return f"The database cannot be used ({error.orig}). Mend it, or BREAKGLASS_DATABASE_URL."
     if isinstance(error, OSError):
         return f"{error}. Mend that, then try again."

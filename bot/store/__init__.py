@@ -3,6 +3,8 @@
 Rule: a state change, its event, its leaf in the tree and whatever must happen with it are one transaction.
 """
 
+from sqlalchemy.exc import DBAPIError as DatabaseTrouble
+
 from bot.store.also import Duplicate
 from bot.store.engine import is_file, open_engine
 from bot.store.lock import AlreadyServed, only_server
@@ -13,6 +15,7 @@ from bot.store.store import Raced, Store
 __all__ = [
     "AlreadyServed",
     "Clock",
+    "DatabaseTrouble",
     "Duplicate",
     "Held",
     "Line",

@@ -1,6 +1,8 @@
 """What is not taken at its word: the schedule's column, a provider's answer, a signer without memory."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,13 +24,16 @@ from tests.desk.rig import Rig
 HOUR = timedelta(hours=1)
 
 
-def file_of(it: Rig) -> Path:
-    return Path(str(it.store.engine.url.database))
+@contextmanager
+def raw_database(it: Rig) -> Iterator[sqlite3.Connection]:
+    """The database file as somebody with a shell has it."""
+    with closing(sqlite3.connect(str(it.store.engine.url.database))) as raw, raw:
+        yield raw
 
 
 async def test_an_access_whose_due_moment_was_wiped_ends_all_the_same(it: Rig) -> None:
     request = await it.active()
-    with sqlite3.connect(file_of(it)) as raw:
+    with raw_database(it) as raw:
         raw.execute("UPDATE requests SET due_at = NULL")
     assert request.expires_at is not None
     it.clock.now = request.expires_at
@@ -140,7 +145,7 @@ async def test_a_signer_that_lost_its_memory_does_not_sign_a_rewritten_history(
     signer = Signer.generate("breakglass/acme", tmp_path / "key")
     assert await sealer_of(it, signer).seal()
     signer.memory.unlink()
-    with sqlite3.connect(file_of(it)) as raw:
+    with raw_database(it) as raw:
         raw.executescript(
             "DROP TRIGGER events_no_update; UPDATE events SET body = body || ' ' WHERE seq = 1;"
         )
@@ -148,5 +153,5 @@ async def test_a_signer_that_lost_its_memory_does_not_sign_a_rewritten_history(
     sealer = sealer_of(it, signer)
     assert not await sealer.seal()
     assert "memory is gone" in str(sealer.closed())
-    with sqlite3.connect(file_of(it)) as raw:
+    with raw_database(it) as raw:
         assert raw.execute("SELECT count(*) FROM events WHERE type = 'signing_refused'").fetchone() == (1,)
