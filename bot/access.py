@@ -114,7 +114,7 @@ class Access:
             return await self._store.record(request, granted, also=kept)
         except Stale:
             # Revoked while the provider was working. It may have worked after the revoke: take it away again.
-            await self._revoke(backend, order)
+            await self._revoke(request.terms.backend, order)
             return await self._store.get(request.id)
 
     async def _abandon(self, request: Request, why: Why, detail: str) -> Request:
@@ -122,7 +122,7 @@ class Access:
             ordered = await self._store.record(request, e.RevokeOrdered(why=why, detail=detail))
         except Stale:
             # Revoked meanwhile, and perhaps proved absent before this took effect: as in `_give`.
-            await self._revoke(self._providers[request.terms.backend].backend, order_for(request))
+            await self._revoke(request.terms.backend, order_for(request))
             return await self._store.get(request.id)
         return await self.take(ordered)
 
@@ -132,7 +132,7 @@ class Access:
             return request
         self._taking.add(request.id)
         try:
-            error = await self._revoke(self._providers[request.terms.backend].backend, order_for(request))
+            error = await self._revoke(request.terms.backend, order_for(request))
             outcome = self._proved(request) if error is None else self._failed(request, error)
             return await self._store.record(request, outcome)
         except Stale:
@@ -142,12 +142,17 @@ class Access:
 
     async def take_orphan(self, backend: str, order: Order) -> str | None:
         """Ends something that no request in force explains. Returns the error, or None when it is gone."""
-        return await self._revoke(self._providers[backend].backend, order)
+        return await self._revoke(backend, order)
 
-    async def _revoke(self, backend: Backend, order: Order) -> str | None:
+    async def _revoke(self, name: str, order: Order) -> str | None:
+        provider = self._providers.get(name)
+        if provider is None:
+            return (
+                f"The backend {name} cannot be reached from here: put it back, or end {order.mark} by hand."
+            )
         try:
             async with asyncio.timeout(REVOKE_DEADLINE.total_seconds()):
-                await backend.revoke(order)
+                await provider.backend.revoke(order)
         except BackendError as error:
             return str(error)
         except TimeoutError:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from bot.access import Access, Provider
 from bot.backends import Closes, registry
+from bot.backends.settings import Misconfigured
 from bot.config import Config
 from bot.core.errors import BreakglassError
 from bot.factors import Factors
@@ -22,21 +23,24 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def providers_of(config: Config, env: Mapping[str, str]) -> dict[str, Provider]:
-    """Every configured backend, built and not yet connected.
+def providers_of(config: Config, env: Mapping[str, str], *, complete: bool = True) -> dict[str, Provider]:
+    """Every configured backend, built and not yet connected. Unless `complete`, those that can be built.
 
     Raises:
         Misconfigured: with the keys to mend.
     """
-    return {
-        name: Provider(
-            registry.create(
+    built = {}
+    for name, backend in config.backends.items():
+        try:
+            made = registry.create(
                 backend.kind, backend.settings, name=name, installation=config.installation, env=env
-            ),
-            backend.principals,
-        )
-        for name, backend in config.backends.items()
-    }
+            )
+        except Misconfigured:
+            if complete:
+                raise
+            continue
+        built[name] = Provider(made, backend.principals)
+    return built
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,13 @@ class Office:
 
 
 @asynccontextmanager
-async def office(config: Config, env: Mapping[str, str], clock: Clock = utc_now) -> AsyncIterator[Office]:
+async def office(
+    config: Config, env: Mapping[str, str], clock: Clock = utc_now, *, complete: bool = True
+) -> AsyncIterator[Office]:
     """Opens the database, which must have this version's schema, and the providers.
+
+    Who ends access or enrols somebody needs no `complete` one: what cannot be reached from here is said for
+    each access, and holds up no other.
 
     Raises:
         SchemaOutdated: run `breakglass migrate`.
@@ -64,12 +73,12 @@ async def office(config: Config, env: Mapping[str, str], clock: Clock = utc_now)
         await require_current(engine)
         store = Store(engine, clock, config.policy.hash)
         await store.begin_history(config.installation, origin_of(config))
-        providers = providers_of(config, env)
+        providers = providers_of(config, env, complete=complete)
         for provider in providers.values():
             if isinstance(provider.backend, Closes):
                 stack.push_async_callback(provider.backend.close)
         orphaned = await store.backends_in_use() - providers.keys()
-        if orphaned:
+        if orphaned and complete:
             raise BreakglassError(
                 f"Access is held at {', '.join(sorted(orphaned))}, which the configuration no longer has. "
                 "Put the backend back until that access has ended; nobody else can end it."

@@ -47,7 +47,7 @@ async def revoke(
     Raises:
         UnknownRequest, Stale: `id` names nothing that can be ended.
     """
-    async with office(config, env) as place:
+    async with office(config, env, complete=False) as place:
         desk = Desk(
             policy=config.policy,
             installation=config.installation,

@@ -69,7 +69,8 @@ class Store(Reader):
                 await self._append(connection, [(event, None, None)], self.now())
             elif row.name != installation:
                 raise BreakglassError(
-                    f"This database is the history of installation {row.name!r}, not of {installation!r}."
+                    f"This database is the history of installation {row.name!r}, not of {installation!r}. "
+                    "Name another one in BREAKGLASS_DATABASE_URL, or mend `installation` in the file."
                 )
 
     async def open(self, event: e.RequestOpened, *more: e.Event, also: Iterable[Step] = ()) -> Request:

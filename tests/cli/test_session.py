@@ -365,4 +365,7 @@ async def test_a_database_of_another_installation_is_refused(it: Rig) -> None:
     config.write_text(config.read_text().replace('installation = "acme"', 'installation = "other"'))
     said = await it.breakglass("revoke", "--all")
     assert said.code == 1
-    assert said.err == "breakglass: This database is the history of installation 'acme', not of 'other'.\n"
+    assert said.err == (
+        "breakglass: This database is the history of installation 'acme', not of 'other'. "
+        "Name another one in BREAKGLASS_DATABASE_URL, or mend `installation` in the file.\n"
+    )
