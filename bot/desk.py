@@ -300,9 +300,8 @@ class Desk:
                 raise Stale(f"{id} is over; its credential is not shown any more.")
             sealed = await self.store.handoff(id)
             if sealed is None:
-                raise Refused(
-                    "This credential is no longer here. Hand back and ask again.", code="no_handoff"
-                )
+                # Somebody was between our two looks; the next one tells what is true.
+                raise Raced(f"The credential of {id} is no longer here. Hand back and ask again.")
             handoff = self._access.unpack(sealed)
             steps = [also.first_time(key), also.drop_handoff(id)]
             await self.store.record(request, e.HandoffShown(actor=person), also=steps)
