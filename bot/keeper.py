@@ -78,7 +78,7 @@ class Keeper:
         scheduler.add_job(self._tidy, "interval", hours=1)
         scheduler.start()
         self._store.on_commit(self._wake.set)
-        self._spawn(self.reconcile())
+        await self._look()
         try:
             while True:
                 self._wake.clear()
@@ -94,7 +94,7 @@ class Keeper:
         self._wake.set()
 
     async def _tidy(self) -> None:
-        await self._survive(self._store.do(forget(self._store.now() - REMEMBERED)))
+        self._spawn(self._store.do(forget(self._store.now() - REMEMBERED)))
 
     async def _look(self) -> None:
         # Not in the job itself: the scheduler would cancel it when it stops, and wait for nothing.
@@ -180,16 +180,16 @@ class Keeper:
     # --- what providers say -----------------------------------------------------------------------------
 
     async def reconcile(self) -> None:
-        """Compares every provider with the store, all at once: a silent one holds up no other.
-
-        First whatever is held is asked itself when it is due: the schedule is a column that somebody could
-        have emptied.
-        """
-        for request in await self._store.held_by():
-            await self._survive(self._act(request.id))
+        """Compares every provider with the store, all at once: a silent one holds up no other."""
+        await self._survive(self._ask_all_held())
         async with asyncio.TaskGroup() as group:
             for name in self._providers:
                 group.create_task(self._survive(self._reconcile(name)))
+
+    async def _ask_all_held(self) -> None:
+        """Whatever is held says itself when it is due: the schedule is a column that somebody could empty."""
+        for request in await self._store.held_by():
+            await self._survive(self._act(request.id))
 
     async def _reconcile(self, name: str) -> None:
         expected = await self._store.active_at(name)
