@@ -12,7 +12,7 @@ from slack_sdk.errors import SlackApiError
 from bot.core.errors import BreakglassError
 from bot.core.model import PersonId, Roster
 from bot.slack.listeners.counter import Counter, Touch, log_failure
-from bot.slack.people import TROUBLE
+from bot.slack.people import TROUBLE, said
 from bot.slack.views.guide import FAILED, TOO_SLOW, USED_UP
 from bot.slack.views.text import Faces, Payload, escape
 
@@ -34,7 +34,7 @@ async def whisper(counter: Counter, person: PersonId, sentence: str, channel: st
                 channel=channel, user=person, text=text, parse="none", link_names=False
             )
         except TROUBLE as error:
-            log.info("No ephemeral answer was possible (%s); writing to the person.", _word(error))
+            log.info("No ephemeral answer was possible (%s); writing to the person.", said(error))
         else:
             return
     try:
@@ -43,7 +43,7 @@ async def whisper(counter: Counter, person: PersonId, sentence: str, channel: st
             channel=opened["channel"]["id"], text=text, unfurl_links=False, unfurl_media=False
         )
     except TROUBLE as error:
-        log.warning("%s could not be answered: %s", person, _word(error))
+        log.warning("%s could not be answered: %s", person, said(error))
 
 
 async def tell(counter: Counter, touch: Touch, sentence: str) -> None:
@@ -79,7 +79,7 @@ async def fill_window(counter: Counter, external_id: str, view: Payload) -> bool
         try:
             await counter.client.views_update(external_id=external_id, view=view)
         except TROUBLE as error:
-            if isinstance(error, SlackApiError) and _word(error) in _GONE:
+            if isinstance(error, SlackApiError) and said(error) in _GONE:
                 return False
             await asyncio.sleep(PAUSE * (attempt + 1))
         else:
@@ -89,7 +89,7 @@ async def fill_window(counter: Counter, external_id: str, view: Payload) -> bool
 
 def why_no_window(error: BaseException) -> str:
     """The sentence for a window that did not open. Slack has several words for a trigger that is too old."""
-    word = _word(error)
+    word = said(error)
     if word == "exchanged_trigger_id":
         return USED_UP
     hints = str(_messages(error)).casefold()
@@ -97,12 +97,6 @@ def why_no_window(error: BaseException) -> str:
         return TOO_SLOW
     log_failure("Opening a window", error)
     return FAILED
-
-
-def _word(error: BaseException) -> str:
-    if isinstance(error, SlackApiError):
-        return str(_of(error).get("error", "no"))
-    return type(error).__name__
 
 
 def _messages(error: BaseException) -> object:
