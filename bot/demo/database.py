@@ -7,7 +7,6 @@ trusts would let a role log in that expired years ago, with any password, and ev
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote
+
+from bot.demo.ports import free_port
 
 UNPRIVILEGED = "nobody"
 """Who runs the server when we are root: PostgreSQL refuses to run as root."""
@@ -84,7 +85,7 @@ class PostgresServer:
             self._initialise(data)
         for _ in range(5):
             # The port is free now and may be taken a moment later: then the server ends and we try another.
-            self.port = _free_port()
+            self.port = free_port()
             if self._launch(data, deadline):
                 return
         raise RuntimeError(f"PostgreSQL did not start:\n{self._last_words()}")
@@ -207,9 +208,3 @@ def _says_ready(data: Path, pid: int) -> bool:
     except OSError:
         return False
     return len(lines) > 7 and lines[0] == str(pid) and lines[7].strip() == "ready"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((PostgresServer.host, 0))
-        return int(probe.getsockname()[1])

@@ -7,7 +7,6 @@ installation. The history is kept where BREAKGLASS_DATABASE_URL says, its keys b
 import asyncio
 import json
 import os
-import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -20,6 +19,7 @@ import aiohttp
 import yaml
 
 from bot.demo.authenticator import Authenticator
+from bot.demo.ports import free_port
 from bot.demo.production import Production
 from bot.sandbox import App, Channel, Persona, Sandbox
 
@@ -114,7 +114,7 @@ async def stage(config: Path | None, say: Callable[[str], None]) -> AsyncIterato
         say("starting PostgreSQL as the production database")
         production = await stack.enter_async_context(Production())
         database = os.environ.get("BREAKGLASS_DATABASE_URL") or f"sqlite:///{home}/breakglass.db"
-        port = _free_port()
+        port = free_port()
         env = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
@@ -209,9 +209,3 @@ def database_file(url: str) -> Path:
     """The file of an SQLite database; a name that does not exist for any other."""
     scheme, _, rest = url.partition(":///")
     return Path(rest) if scheme.startswith("sqlite") else Path("history")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

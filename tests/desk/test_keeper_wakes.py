@@ -99,6 +99,7 @@ async def test_a_database_that_fails_for_a_moment_does_not_end_the_keeper(
 
         monkeypatch.setattr(it.store, "due_ids", failing)
         it.clock.forward(15 * MINUTE)
+        await it.until(lambda: failures == 3)
         await it.until_left(State.ACTIVE, request.id)
     assert [record.levelno for record in caplog.records if record.name == "bot.keeper"] == [logging.ERROR] * 3
     await it.settled()

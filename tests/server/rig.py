@@ -18,7 +18,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -43,6 +42,7 @@ from bot.config import SERVE, Config, load
 from bot.core import events as e
 from bot.core.model import OPERATOR, PersonId, Request, RequestId, State
 from bot.demo.authenticator import Authenticator
+from bot.demo.ports import free_port
 from bot.factors import Factors
 from bot.mfa import Vault
 from bot.office import office
@@ -568,9 +568,3 @@ def _empty_database() -> Path:
     assert said.code == 0, said.err
     atexit.register(shutil.rmtree, file.parent)
     return file
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

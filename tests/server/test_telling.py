@@ -9,11 +9,12 @@ from slack_sdk.errors import SlackApiError
 
 from bot.core import events as e
 from bot.core.model import Secret, State
+from bot.demo.ports import free_port
 from bot.sandbox import Message
 from bot.slack.connect import web_client
 from bot.slack.people import said
 from bot.slack.views.audit import MOST_LINES
-from tests.server.rig import ALICE, AUDIT, BOB, Rig, free_port
+from tests.server.rig import ALICE, AUDIT, BOB, Rig
 
 FAILURES = ["500", "503", "html", "cut_before", "cut_after_store"]
 
