@@ -25,8 +25,9 @@ from bot.office import Office, office, utc_now
 from bot.sealer import Sealer
 from bot.slack import bolt, watch
 from bot.slack.channel import AuditChannel
-from bot.slack.connect import socket_mode, web_client, who_we_are
+from bot.slack.connect import SocketMode, Transport, web_client, who_we_are
 from bot.slack.delivery import Channels, Delivery
+from bot.slack.http import SignedHttp
 from bot.slack.people import Pause, SlackPeople
 from bot.store import Clock, Store, is_file, migrate, only_server, open_engine
 from bot.store.also import bind_team
@@ -74,6 +75,7 @@ class Server:
     desk: Desk
     delivery: Delivery
     channels: Channels
+    transport: Transport
 
     def trouble(self) -> dict[str, str]:
         """Everything that keeps it from being ready."""
@@ -81,6 +83,7 @@ class Server:
             "keeper": None if self.keeper.is_fresh(self.clock()) else "the keeper has not swept lately.",
             "audit_channel": self.channel.closed(),
             "history": self.sealer.closed(),
+            "slack": self.transport.closed(),
         }
         return {name: text for name, text in found.items() if text is not None}
 
@@ -122,7 +125,14 @@ def assemble(
         desk=desk,
         delivery=Delivery(client, store, channels, channel, people.faces, pause=pause),
         channels=channels,
+        transport=_transport(config, store, pause),
     )
+
+
+def _transport(config: Config, store: Store, pause: Pause) -> Transport:
+    if config.slack.transport == "http":
+        return SignedHttp(store, config.environment.slack_signing_secrets)
+    return SocketMode(config.environment.slack_app_token, pause)
 
 
 async def run(server: Server, stop: asyncio.Event) -> None:
@@ -132,7 +142,9 @@ async def run(server: Server, stop: asyncio.Event) -> None:
         work = await stack.enter_async_context(_background())
         await keeper.boot()
         work.start(keeper.run())
-        await stack.enter_async_context(health_pages(config.http.listen, server.trouble))
+        await stack.enter_async_context(
+            health_pages(config.http.listen, server.trouble, server.transport.routes)
+        )
         other = config.environment.other_slack
         await store.note(e.ServerStarted(version=__version__, policy=config.policy.hash, other_slack=other))
         work.start(server.sealer.run())
@@ -145,9 +157,7 @@ async def run(server: Server, stop: asyncio.Event) -> None:
             )
             stack.push_async_callback(_briefly, counter.aside.settle)
             app = bolt.build_app(counter, lambda app: watch.register(app, server.people, server.channel))
-            await stack.enter_async_context(
-                socket_mode(app, config.environment.slack_app_token, server.pause)
-            )
+            await stack.enter_async_context(server.transport.hears(app))
             log.info("Breakglass %s serves installation %s.", __version__, config.installation)
             await stop.wait()
         log.info("Stopping: what is under way at providers is finished first.")

@@ -127,6 +127,9 @@ def parser() -> argparse.ArgumentParser:
 
     demo = command("demo", _demo, "Play it all against a Slack workspace in a box.", machine_readable=False)
     demo.add_argument("--tour", action="store_true", help="play the whole story without a browser, and exit")
+    demo.add_argument(
+        "--transport", choices=("socket", "http"), default="socket", help="how Slack reaches the bot"
+    )
     demo.add_argument("--wire-log", type=Path, metavar="FILE", help="write every Web API call as a JSON line")
     demo.add_argument("--no-browser", action="store_true", help="do not open a browser")
     return found
@@ -192,8 +195,8 @@ async def _check(options: argparse.Namespace) -> int:
     from bot.operate import checking
 
     found = await checking.check(config_path(options.config, os.environ), os.environ)
-    _say(options, {"findings": found}, checking.check_text(found))
-    return FOUND if any(row["severity"] == "error" for row in found) else DONE
+    _say(options, found, checking.check_text(found))
+    return FOUND if any(row["severity"] == "error" for row in found["findings"]) else DONE
 
 
 async def _enroll(options: argparse.Namespace) -> int:
@@ -231,7 +234,7 @@ async def _demo(options: argparse.Namespace) -> int:
     if not options.tour:
         print("breakglass: only `demo --tour` exists so far; it plays the whole story here.", file=sys.stderr)
         return WRONG
-    return await tour(config=options.config, wire_log=options.wire_log)
+    return await tour(config=options.config, wire_log=options.wire_log, transport=options.transport)
 
 
 # --- what the commands share ----------------------------------------------------------------------------

@@ -38,7 +38,7 @@ KNOWS: dict[str, set[str]] = {
         *("bot.office", "bot.check", "bot.slack.connect", "bot.slack.facts"),
     },
     "bot.sandbox": set(),
-    "bot.demo": {"bot.core", "bot.config", "bot.sandbox", "bot.app"},
+    "bot.demo": {"bot.core", "bot.config", "bot.sandbox", "bot.app", "bot.slack.manifest"},
     "bot.cli": {"bot"},
     "bot.__main__": {"bot.cli"},
     "bot.app": {"bot"},

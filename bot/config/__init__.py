@@ -5,7 +5,7 @@ as `key.path: What is wrong. How to mend it.`
 """
 
 from bot.config.duration import parse_duration, write_duration
-from bot.config.environment import MIGRATE, SERVE, VERIFY, Environment, Need, config_path
+from bot.config.environment import MIGRATE, SERVE, VERIFY, Environment, Need, Transport, config_path
 from bot.config.errors import ConfigError
 from bot.config.file import Backend, Channels, File, History, Http, Keeper, Role, Slack
 from bot.config.loading import Config, SettingsOf, load
@@ -27,6 +27,7 @@ __all__ = [
     "Role",
     "SettingsOf",
     "Slack",
+    "Transport",
     "config_path",
     "load",
     "parse_duration",

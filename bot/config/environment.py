@@ -1,12 +1,13 @@
 """The process's environment: secrets, and where things are. Rule: no value is echoed, not even in errors."""
 
 import os
+import re
 import stat
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Final, Literal, NamedTuple, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from cryptography.fernet import Fernet
@@ -40,12 +41,18 @@ VERIFY: Final = frozenset({Need.DATABASE})
 """The verifier trusts no key of ours."""
 
 
+Transport = Literal["socket", "http"]
+"""How Slack reaches the bot, as `[slack]` says."""
+
+
 class Variable(NamedTuple):
     """One environment variable; the reference is made from these."""
 
     need: Need | None
     required: bool
     meaning: str
+    transport: Transport | None = None
+    """The only transport that looks at it."""
 
 
 VARIABLES: Final[Mapping[str, Variable]] = {
@@ -57,9 +64,14 @@ VARIABLES: Final[Mapping[str, Variable]] = {
         True,
         "The app-level token, `xapp-…`. Generate it in the app's settings with the scope "
         "`connections:write`, “Basic Information”.",
+        "socket",
     ),
     "SLACK_SIGNING_SECRET": Variable(
-        Need.SLACK, False, "Proves that HTTP requests come from Slack. Not used with the transport `socket`."
+        Need.SLACK,
+        True,
+        "Proves that a request comes from Slack. Copy it from the app's settings, “Basic Information”. While "
+        "it is changed: the new one and the old one, separated by a comma.",
+        "http",
     ),
     "SLACK_API_URL": Variable(Need.SLACK, False, f"Where Slack's Web API is. Default: `{SLACK_API}`."),
     "BREAKGLASS_ALLOW_OTHER_SLACK": Variable(
@@ -103,8 +115,8 @@ class Environment:
 
     slack_bot_token: Secret = _EMPTY
     slack_app_token: Secret = _EMPTY
-    slack_signing_secret: Secret = _EMPTY
-    """Empty where it is not set: Socket Mode does not use it."""
+    slack_signing_secrets: tuple[Secret, ...] = ()
+    """Empty in Socket Mode, which does not use it. More than one while it is changed."""
     slack_api_url: str = SLACK_API
     """Ends with a slash, as slack-sdk wants it."""
     database_url: Secret = _EMPTY
@@ -119,23 +131,23 @@ class Environment:
         return "" if urlsplit(self.slack_api_url).hostname in _SLACK_HOSTS else self.slack_api_url
 
     @classmethod
-    def read(cls, env: Mapping[str, str], *, need: Collection[Need] = SERVE) -> Self:
-        """The part of `env` that a command needs.
+    def read(
+        cls, env: Mapping[str, str], *, need: Collection[Need] = SERVE, transport: Transport = "socket"
+    ) -> Self:
+        """The part of `env` that a command needs, when Slack is reached by `transport`.
 
         Raises:
             ConfigError: with everything that is missing or wrong in that part, and nothing about the rest.
         """
-        reader = _Reader(env, need)
+        reader = _Reader(env, need, transport)
         allow_other = env.get("BREAKGLASS_ALLOW_OTHER_SLACK") == "1"
         found = cls(
             slack_bot_token=Secret(reader.get("SLACK_BOT_TOKEN", _token("xoxb-"))),
             slack_app_token=Secret(reader.get("SLACK_APP_TOKEN", _token("xapp-"))),
-            slack_signing_secret=Secret(reader.get("SLACK_SIGNING_SECRET", str)),
+            slack_signing_secrets=_secrets(reader.get("SLACK_SIGNING_SECRET", _signing_secrets)),
             slack_api_url=reader.get("SLACK_API_URL", _api(allow_other=allow_other)) or SLACK_API,
             database_url=Secret(reader.get("BREAKGLASS_DATABASE_URL", _database, DEFAULT_DATABASE)),
-            secret_keys=tuple(
-                Secret(key) for key in reader.get("BREAKGLASS_SECRET_KEYS", _fernet_keys).split(",") if key
-            ),
+            secret_keys=_secrets(reader.get("BREAKGLASS_SECRET_KEYS", _fernet_keys)),
             signing_key_file=Path(file)
             if (file := reader.get("BREAKGLASS_SIGNING_KEY_FILE", _private))
             else None,
@@ -151,12 +163,13 @@ class _Reader:
 
     env: Mapping[str, str]
     need: Collection[Need]
+    transport: Transport
     problems: list[str] = field(default_factory=list)
 
     def get(self, name: str, check: Callable[[str], str], default: str = "") -> str:
         """The checked value; empty where it is absent, not needed, or wrong."""
         variable = VARIABLES[name]
-        if variable.need not in self.need:
+        if variable.need not in self.need or variable.transport not in {None, self.transport}:
             return ""
         text = self.env.get(name, "").strip() or default
         if text:
@@ -176,6 +189,22 @@ def _token(prefix: str) -> Callable[[str], str]:
         return text
 
     return check
+
+
+def _secrets(text: str) -> tuple[Secret, ...]:
+    return tuple(Secret(one) for one in text.split(",") if one)
+
+
+def _signing_secrets(text: str) -> str:
+    secrets = [secret.strip() for secret in text.split(",")]
+    for secret in secrets:
+        # Slack's are 32 hexadecimal digits; a guessable one would let anybody speak for every approver.
+        if not re.fullmatch(r"[0-9A-Za-z]{16,}", secret):
+            raise ValueError(
+                "This is not a signing secret (Slack's are 32 letters and digits; a token, xoxb-… or xapp-…, "
+                "is something else). Copy it from the app's settings, “Basic Information”."
+            )
+    return ",".join(secrets)
 
 
 def _api(*, allow_other: bool) -> Callable[[str], str]:

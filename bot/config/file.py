@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, Vali
 
 from bot.config import words as w
 from bot.config.duration import Duration
+from bot.config.environment import Transport
 from bot.core.model import Mfa, PersonId
 
 Count = Annotated[int, Strict()]
@@ -62,10 +63,10 @@ def _address(value: object) -> object:
 
 
 class Http(Table):
-    """Health and metrics, for the machines that watch this one."""
+    """Where this server listens: for the machines that watch it and, with the transport `http`, for Slack."""
 
     listen: Annotated[str, BeforeValidator(_address)] = "127.0.0.1:8080"
-    """Host and port to listen on. Keep it on a private address. Port 0 takes any free one."""
+    """Host and port. Keep it private: Slack reaches a proxy in front of it. Port 0 takes any free one."""
 
     @property
     def host(self) -> str:
@@ -78,19 +79,11 @@ class Http(Table):
         return int(self.listen.rpartition(":")[2])
 
 
-def _transport(value: object) -> object:
-    if value == "http":
-        raise ValueError(
-            "Slack over HTTP comes in a later version. Write “socket”, which needs no public address."
-        )
-    return value
-
-
 class Slack(Table):
     """How the bot and Slack reach each other. Tokens come from the environment."""
 
-    transport: Annotated[Literal["socket"], BeforeValidator(_transport)] = "socket"
-    """`socket`: the bot opens a WebSocket to Slack (Socket Mode). The only one for now."""
+    transport: Transport = "socket"
+    """`socket`: the bot opens a WebSocket (Socket Mode). `http`: Slack posts to `/slack/events` at `listen`."""
 
 
 class History(Table):

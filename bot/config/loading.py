@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from bot.backends import registry
 from bot.config import file as f
-from bot.config.environment import Environment, Need
+from bot.config.environment import Environment, Need, Transport
 from bot.config.errors import ConfigError
 from bot.config.problems import key_of, problems_of
 from bot.config.words import Names
@@ -65,16 +65,17 @@ def load(
     """
     problems: list[str] = []
     environment = file = None
-    content = b""
-    try:
-        environment = Environment.read(env, need=need)
-    except ConfigError as error:
-        problems += error.problems
+    content, raw = b"", dict[str, Any]()
     try:
         content = _read(path)
-        file = _validated(_parsed(content, path), settings_of)
+        raw = _parsed(content, path)
+        file = _validated(raw, settings_of)
     except ConfigError as error:
         problems += error.problems
+    try:
+        environment = Environment.read(env, need=need, transport=_transport(raw))
+    except ConfigError as error:
+        problems = error.problems + problems
     if environment is None or file is None:
         raise ConfigError(problems)
     return Config(
@@ -111,6 +112,12 @@ def _parsed(content: bytes, path: Path) -> dict[str, Any]:
         what, _, where = str(error).rpartition(" (at ")
         place = where.removesuffix(")").capitalize().replace("End of document", "The end of the file")
         raise ConfigError([f"{path.name}: {place} is not TOML: {what}. Mend it there first."]) from None
+
+
+def _transport(raw: Mapping[str, Any]) -> Transport:
+    """Which secrets Slack needs, as far as the file says so: also when something else in it is wrong."""
+    slack = raw.get("slack")
+    return "http" if isinstance(slack, dict) and slack.get("transport") == "http" else "socket"
 
 
 def _validated(raw: dict[str, Any], settings_of: SettingsOf) -> f.File:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic.json_schema import GenerateJsonSchema
 
 from bot.config.duration import write_duration
-from bot.config.environment import VARIABLES
+from bot.config.environment import VARIABLES, Variable
 from bot.config.file import File
 
 Schema = dict[str, Any]
@@ -126,10 +126,16 @@ def _resolved(field: Schema, root: Schema) -> Schema:
     return field
 
 
+def _required(variable: Variable) -> str:
+    """Whether, and with which transport, a server needs it."""
+    if not variable.required:
+        return ""
+    return "required to serve" + (f" with the transport `{variable.transport}`" if variable.transport else "")
+
+
 def _environment() -> str:
     rows = [
-        f"| `{name}` | {'required to serve' if variable.required else ''} | {variable.meaning} |"
-        for name, variable in VARIABLES.items()
+        f"| `{name}` | {_required(variable)} | {variable.meaning} |" for name, variable in VARIABLES.items()
     ]
     return (
         "## Environment variables\n\n"

@@ -18,10 +18,12 @@ from typing import Any, Final
 import aiohttp
 import yaml
 
+from bot.config import Transport
 from bot.demo.authenticator import Authenticator
 from bot.demo.ports import free_port
 from bot.demo.production import Production
 from bot.sandbox import App, Channel, Persona, Sandbox
+from bot.slack.manifest import over_http
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SHORTER: Final = {
@@ -90,8 +92,15 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(config: Path | None, say: Callable[[str], None]) -> AsyncIterator[Stage]:
+async def stage(
+    config: Path | None, say: Callable[[str], None], transport: Transport = "socket"
+) -> AsyncIterator[Stage]:
     """Sets everything but the bot.
+
+    Args:
+        config: instead of the example that ships.
+        say: told what is being prepared.
+        transport: how Slack reaches the bot: over its WebSocket, or by signed requests.
 
     Raises:
         StageError: something that it needs is not here.
@@ -102,7 +111,11 @@ async def stage(config: Path | None, say: Callable[[str], None]) -> AsyncIterato
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="breakglass-tour-")))
         say("starting a Slack workspace in a box")
         sandbox = await stack.enter_async_context(await Sandbox.start())
-        app = sandbox.install(yaml.safe_load((ROOT / "manifest.yml").read_text()))
+        port = free_port()
+        manifest = (ROOT / "manifest.yml").read_text()
+        if transport == "http":
+            manifest = over_http(manifest, f"http://127.0.0.1:{port}")
+        app = sandbox.install(yaml.safe_load(manifest))
         for handle, (id, name) in PEOPLE.items():
             sandbox.add_user(handle, name=name, id=id, email=f"{handle}@example.com")
         sandbox.add_usergroup("leads", [PEOPLE["bob"][0], PEOPLE["carol"][0]], id="S0LEADS001")
@@ -114,16 +127,15 @@ async def stage(config: Path | None, say: Callable[[str], None]) -> AsyncIterato
         say("starting PostgreSQL as the production database")
         production = await stack.enter_async_context(Production())
         database = os.environ.get("BREAKGLASS_DATABASE_URL") or f"sqlite:///{home}/breakglass.db"
-        port = free_port()
         env = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "SLACK_API_URL": sandbox.api_url,
             "SLACK_BOT_TOKEN": app.bot_token,
-            "SLACK_APP_TOKEN": app.app_token,
+            **_secrets(app, transport),
             "BREAKGLASS_ALLOW_OTHER_SLACK": "1",
             "BREAKGLASS_DATABASE_URL": database,
-            "BREAKGLASS_CONFIG": str(_shortened(config, home, port)),
+            "BREAKGLASS_CONFIG": str(_shortened(config, home, port, transport)),
             "PROD_DB_URL": production.broker_url,
         }
         yield Stage(
@@ -181,7 +193,7 @@ async def _until_ready(stage: Stage, process: asyncio.subprocess.Process) -> Non
                 raise StageError(f"The server ended at its start:\n{last_words(stage)}")
             try:
                 async with http.get(f"http://127.0.0.1:{port}/ready") as answer:
-                    if answer.status == 200 and stage.sandbox.sockets.all():
+                    if answer.status == 200 and await _is_heard(stage):
                         return
             except aiohttp.ClientError:
                 pass
@@ -189,14 +201,32 @@ async def _until_ready(stage: Stage, process: asyncio.subprocess.Process) -> Non
     raise StageError(f"The server was not ready after a minute:\n{last_words(stage)}")
 
 
+async def _is_heard(stage: Stage) -> bool:
+    """Slack reaches the bot: by its socket, or at its address, which echoes the challenge of a new one."""
+    if stage.app.socket_mode:
+        return bool(stage.sandbox.sockets.all())
+    return await stage.sandbox.verify_url(stage.app)
+
+
 def last_words(stage: Stage) -> str:
     """The end of the server's log."""
     return stage.log.read_text()[-4000:] if stage.log.exists() else "(nothing)"
 
 
-def _shortened(config: Path | None, home: Path, port: int) -> Path:
+def _secrets(app: App, transport: Transport) -> dict[str, str]:
+    """What this transport needs, and not what the other does."""
+    if transport == "http":
+        return {"SLACK_SIGNING_SECRET": app.signing_secret}
+    return {"SLACK_APP_TOKEN": app.app_token}
+
+
+def _shortened(config: Path | None, home: Path, port: int, transport: Transport) -> Path:
     text = (config or ROOT / "config" / "breakglass.toml").read_text()
-    for long, short in {**SHORTER, 'listen = "127.0.0.1:8080"': f'listen = "127.0.0.1:{port}"'}.items():
+    here = {
+        'listen = "127.0.0.1:8080"': f'listen = "127.0.0.1:{port}"',
+        'transport = "socket"': f'transport = "{transport}"',
+    }
+    for long, short in {**SHORTER, **here}.items():
         if long not in text:
             raise StageError(f"The configuration no longer says {long}, which the tour shortens.")
         text = text.replace(long, short)

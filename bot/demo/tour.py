@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from bot.config import Transport
 from bot.core.errors import BreakglassError
 from bot.demo.database import WheelMissing
 from bot.demo.production import Answer
@@ -59,13 +60,13 @@ class Narrator:
         print(f"[{time.monotonic() - self._began:6.1f} s]   ✓ {text}  ({took:.2f} s)", flush=True)
 
 
-async def tour(*, config: Path | None, wire_log: Path | None) -> int:
+async def tour(*, config: Path | None, wire_log: Path | None, transport: Transport = "socket") -> int:
     """Plays it. Returns the exit code: 0 when every step was as told."""
     narrator = Narrator()
     calls: list[Exchange] = []
     secrets: list[str] = []
     try:
-        async with stage(config, narrator.say) as set_stage:
+        async with stage(config, narrator.say, transport) as set_stage:
             set_stage.sandbox.on_call(calls.append)
             try:
                 await _Story(set_stage, narrator, secrets).play()
@@ -341,7 +342,8 @@ def id_of(card: Message) -> str:
 
 def _standing_secrets(on: Stage) -> list[str]:
     phones = [phone.secret.reveal() for phone in on.phones.values()]
-    return [on.app.bot_token, on.app.app_token, on.production.alice, on.production.broker_url, *phones]
+    slack = [on.app.bot_token, on.app.app_token, on.app.signing_secret]
+    return [*slack, on.production.alice, on.production.broker_url, *phones]
 
 
 def _redacted(calls: list[Exchange], secrets: list[str]) -> str:

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Final
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final, Protocol
 
-from aiohttp import ClientConnectorError
+from aiohttp import ClientConnectorError, web
 from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.http_retry.builtin_async_handlers import (
@@ -83,6 +83,41 @@ async def who_we_are(client: AsyncWebClient, pause: Pause = asyncio.sleep) -> tu
             return str(answer["team_id"]), str(answer["bot_id"])
         await pause(wait)
         wait = min(wait * 2, LONGEST_WAIT)
+
+
+class Transport(Protocol):
+    """How Slack reaches us."""
+
+    @property
+    def routes(self) -> Iterable[web.RouteDef]:
+        """What of it is served over HTTP."""
+        ...
+
+    def closed(self) -> str | None:
+        """Why nothing of Slack's arrives now, or None."""
+        ...
+
+    def hears(self, app: AsyncApp) -> AbstractAsyncContextManager[None]:
+        """Takes to `app` what Slack sends, while the block runs."""
+        ...
+
+
+class SocketMode:
+    """Over a WebSocket that we open."""
+
+    routes = ()
+
+    def __init__(self, app_token: Secret, pause: Pause = asyncio.sleep) -> None:
+        self._app_token = app_token
+        self._pause = pause
+
+    def closed(self) -> str | None:
+        """Why nothing of Slack's arrives now, or None."""
+        return None
+
+    def hears(self, app: AsyncApp) -> AbstractAsyncContextManager[None]:
+        """Takes to `app` what Slack sends, while the block runs."""
+        return socket_mode(app, self._app_token, self._pause)
 
 
 @asynccontextmanager

@@ -1,1 +1,1 @@
-"""What is served over HTTP. For now: whether the server lives, and whether it is ready."""
+"""What is served over HTTP: whether the server lives and is ready, and Slack's requests where it posts."""

@@ -4,8 +4,9 @@ Rule: these pages say nothing about people or requests; they may be read by anyb
 """
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from typing import Final
 
 from aiohttp import web
 
@@ -14,10 +15,15 @@ from bot.core.errors import BreakglassError
 Ready = Callable[[], Mapping[str, str]]
 """Everything that is not as it should be, by name; empty when ready."""
 
+GOODBYE: Final = 3.0
+"""Seconds that answers on their way are given at the end. Slack waits no longer for one."""
+
 
 @asynccontextmanager
-async def health_pages(listen: str, ready: Ready) -> AsyncIterator[int]:
-    """Serves both pages at `listen` (`host:port`) while the block runs; yields the port.
+async def health_pages(
+    listen: str, ready: Ready, more: Iterable[web.AbstractRouteDef] = ()
+) -> AsyncIterator[int]:
+    """Serves both pages, and `more`, at `listen` (`host:port`) while the block runs; yields the port.
 
     Raises:
         BreakglassError: nobody can listen there.
@@ -34,8 +40,8 @@ async def health_pages(listen: str, ready: Ready) -> AsyncIterator[int]:
         )
 
     app = web.Application()
-    app.add_routes([web.get("/health", health), web.get("/ready", readiness)])
-    runner = web.AppRunner(app, access_log=None)
+    app.add_routes([web.get("/health", health), web.get("/ready", readiness), *more])
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=GOODBYE)
     await runner.setup()
     try:
         try:

@@ -9,7 +9,8 @@ from bot.config import MIGRATE, SERVE, VERIFY, ConfigError, Environment, Need, c
 
 # Two keys that are always the same: parametrised tests are collected alike in every worker.
 KEY, OLD_KEY = (base64.urlsafe_b64encode(bytes([byte]) * 32).decode() for byte in (1, 2))
-SECRETS = ("xoxb-1-abc", "xapp-1-abc", "5ec4e7", KEY, OLD_KEY, "hunter2")
+SIGNING = "8f742231b10e8888abcd99baa555d9a5"
+SECRETS = ("xoxb-1-abc", "xapp-1-abc", SIGNING, KEY, OLD_KEY, "hunter2")
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def env(tmp_path: Path) -> dict[str, str]:
     return {
         "SLACK_BOT_TOKEN": "xoxb-1-abc",
         "SLACK_APP_TOKEN": "xapp-1-abc",
-        "SLACK_SIGNING_SECRET": "5ec4e7",
+        "SLACK_SIGNING_SECRET": SIGNING,
         "BREAKGLASS_DATABASE_URL": "postgresql://desk:hunter2@db/breakglass",
         "BREAKGLASS_SECRET_KEYS": f"{KEY}, {OLD_KEY}",
         "BREAKGLASS_SIGNING_KEY_FILE": str(key),
@@ -38,11 +39,34 @@ def test_a_server_gets_everything(env: dict[str, str]) -> None:
     found = Environment.read(env)
     assert found.slack_bot_token.reveal() == "xoxb-1-abc"
     assert found.slack_app_token.reveal() == "xapp-1-abc"
-    assert found.slack_signing_secret.reveal() == "5ec4e7"
+    assert found.slack_signing_secrets == (), "Socket Mode has no signatures"
     assert (found.slack_api_url, found.other_slack) == ("https://slack.com/api/", "")
     assert found.database_url.reveal() == "postgresql+asyncpg://desk:hunter2@db/breakglass"
     assert [key.reveal() for key in found.secret_keys] == [KEY, OLD_KEY]
     assert found.signing_key_file == Path(env["BREAKGLASS_SIGNING_KEY_FILE"])
+
+
+def test_over_http_it_gets_the_signing_secret_and_no_app_token(env: dict[str, str]) -> None:
+    found = Environment.read(env, transport="http")
+    assert [secret.reveal() for secret in found.slack_signing_secrets] == [SIGNING]
+    assert found.slack_app_token.reveal() == ""
+    assert not any(secret in repr(found) for secret in SECRETS)
+
+
+def test_while_it_is_changed_there_are_two_signing_secrets(env: dict[str, str]) -> None:
+    env["SLACK_SIGNING_SECRET"] = f"{'0' * 32}, {SIGNING}"
+    found = Environment.read(env, transport="http")
+    assert [secret.reveal() for secret in found.slack_signing_secrets] == ["0" * 32, SIGNING]
+
+
+@pytest.mark.parametrize("wrong", ["hunter2", "xoxb-1-abcdefghijklmnop", "xapp-1-A0-1-abcdefghijklmnop", ","])
+def test_what_is_no_signing_secret_is_refused_without_being_shown(env: dict[str, str], wrong: str) -> None:
+    env["SLACK_SIGNING_SECRET"] = wrong
+    with pytest.raises(ConfigError) as error:
+        Environment.read(env, transport="http")
+    (problem,) = error.value.problems
+    assert problem.startswith("SLACK_SIGNING_SECRET: This is not a signing secret")
+    assert wrong == "," or wrong not in problem
 
 
 def test_no_secret_stands_in_its_repr(env: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.config import SERVE, ConfigError, load
+from bot.config import SERVE, ConfigError, Need, load
 from bot.core.model import Deny, Mfa, PersonId, Scenario, Terms, Tier
 from tests.config.conftest import SMALL, Loads, Problems
 
@@ -226,10 +226,9 @@ def test_each_mistake_has_its_key_and_its_remedy(problems: Problems, old: str, n
         ('[http]\nlisten = "::1:99999"', "http.listen: “::1:99999” is not an address."),
         ("[http]\nlisten = 8080", "http.listen: This must be text."),
         (
-            '[slack]\ntransport = "http"',
-            "slack.transport: Slack over HTTP comes in a later version. Write “so",
+            '[slack]\ntransport = "rtm"',
+            "slack.transport: This word is not known here. Write 'socket' or 'http'.",
         ),
-        ('[slack]\ntransport = "rtm"', "slack.transport: This word is not known here. Write 'socket'."),
         ('[history]\nheartbeat = "daily"', "history.heartbeat: “daily” is not a duration."),
         ("[keeper]\nreconcile_every = 60", "keeper.reconcile_every: A duration is text with a unit."),
         (
@@ -266,7 +265,7 @@ def test_every_mistake_is_reported_at_once(problems: Problems) -> None:
         ('"acme"', '"Acme"'),
         ('"high"', '"huge"'),
         ('accesses = ["db-read"]', 'accesses = ["db-reed"]'),
-        more='[slack]\ntransport = "http"',
+        more='[slack]\ntransport = "rtm"',
     )
     assert sorted(problem.partition(": ")[0] for problem in found) == [
         "accesses.db-read.risk",
@@ -347,3 +346,25 @@ def test_a_backends_own_keys_are_judged_by_its_adapter(tmp_path: Path, line: str
         load(path, {}, settings_of=settings_of)
     assert len(error.value.problems) == 2, "together with the mistakes elsewhere"
     assert error.value.problems[1].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("transport", "wanted", "not_looked_at"),
+    [
+        ("http", "SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN"),
+        ("socket", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET"),
+    ],
+)
+@pytest.mark.parametrize("installation", ["acme", "Acme"])
+def test_each_transport_wants_its_own_secret_and_not_the_others(
+    tmp_path: Path, transport: str, wanted: str, not_looked_at: str, installation: str
+) -> None:
+    """Also when something else in the file is wrong."""
+    path = tmp_path / "breakglass.toml"
+    path.write_text(SMALL.replace('"acme"', f'"{installation}"') + f'[slack]\ntransport = "{transport}"\n')
+    with pytest.raises(ConfigError) as error:
+        load(path, {not_looked_at: "nonsense"}, need={Need.SLACK})
+    problems = dict(problem.split(": ", 1) for problem in error.value.problems)
+    assert problems[wanted].startswith("It is not set.")
+    assert not_looked_at not in problems
+    assert ("installation" in problems) == (installation == "Acme")
