@@ -15,6 +15,16 @@ class Command:
     name: str
     url: str | None
     should_escape: bool
+    description: str = ""
+    usage: str = ""
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """A shortcut of the manifest: in the lightning menu, or in that of a message."""
+
+    name: str
+    kind: Literal["global", "message"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +42,7 @@ class App:
     scopes: frozenset[str]
     subscriptions: frozenset[str]
     commands: Mapping[str, Command]
-    shortcuts: Mapping[str, Literal["global", "message"]]
+    shortcuts: Mapping[str, Shortcut]
     socket_mode: bool
     home_tab: bool
     events_url: str | None
@@ -70,10 +80,19 @@ def app_from(manifest: Json, *, app_id: str, bot_id: str, bot_user_id: str) -> A
         scopes=frozenset(manifest.get("oauth_config", {}).get("scopes", {}).get("bot", [])),
         subscriptions=frozenset(events.get("bot_events", [])),
         commands={
-            entry["command"]: Command(entry["command"], entry.get("url"), bool(entry.get("should_escape")))
+            entry["command"]: Command(
+                entry["command"],
+                entry.get("url"),
+                bool(entry.get("should_escape")),
+                entry.get("description", ""),
+                entry.get("usage_hint", ""),
+            )
             for entry in features.get("slash_commands", [])
         },
-        shortcuts={entry["callback_id"]: entry["type"] for entry in features.get("shortcuts", [])},
+        shortcuts={
+            entry["callback_id"]: Shortcut(entry["name"], entry["type"])
+            for entry in features.get("shortcuts", [])
+        },
         socket_mode=socket_mode,
         home_tab=bool(features.get("app_home", {}).get("home_tab_enabled")),
         events_url=events.get("request_url"),

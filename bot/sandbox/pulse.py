@@ -18,6 +18,10 @@ class Pulse:
         self._next.set()
         self._next = asyncio.Event()
 
+    def coming(self) -> asyncio.Event:
+        """Set by the next beat. Take it BEFORE you look, and no change is missed between look and wait."""
+        return self._next
+
     async def wait_for(self, predicate: Callable[[], T | None], *, timeout: float) -> T:  # noqa: ASYNC109 - the deadline of a test, in real time
         """The first true value of `predicate`; TimeoutError after `timeout` real seconds."""
         async with asyncio.timeout(timeout):

@@ -83,6 +83,48 @@ def filled(element: Json, value: object, offered: list[Json], find: Callable[[st
     return {"type": element["type"], kind.state: single}
 
 
+def entered(element: Json, entry: object, offered: list[Json], find: Callable[[str], str]) -> Json:
+    """The entry that a client kept for a field, when the field can hold it; arguments as of `filled`."""
+    kind = KINDS[element["type"]]
+    if not isinstance(entry, dict):
+        raise CannotDoError("A field's entry is an object as in state.values.")
+    value = entry.get(kind.state)
+    if element["type"] == "file_input":
+        raise CannotDoError("Files cannot be handed in here.")
+    if kind.many:
+        if not isinstance(value, list):
+            raise CannotDoError("This field holds a list.")
+        held = [_held(element, each, offered, find) for each in value]
+        if len(held) > element.get("max_selected_items", len(held)):
+            raise CannotDoError(f"Choose no more than {element['max_selected_items']}.")
+        return {"type": element["type"], kind.state: held}
+    empty = value is None or value == ""
+    return {"type": element["type"], kind.state: None if empty else _held(element, value, offered, find)}
+
+
+def _held(element: Json, value: object, offered: list[Json], find: Callable[[str], str]) -> object:
+    state = KINDS[element["type"]].state
+    if "option" in state:
+        return offered_option(offered, value)
+    if state == "rich_text_value":
+        if not isinstance(value, dict):
+            raise CannotDoError("This field holds rich text.")
+        return value
+    if not isinstance(value, str | int):
+        raise CannotDoError("This field holds text.")
+    if state == "selected_date_time" and not str(value).isdecimal():
+        raise CannotDoError("Choose a date and a time.")
+    return _one(element, value, offered, find)
+
+
+def offered_option(offered: list[Json], given: object) -> Json:
+    """The option of the menu that a client names by its value and text."""
+    for option in offered:
+        if isinstance(given, dict) and all(option.get(key) == given.get(key) for key in ("text", "value")):
+            return option
+    raise CannotDoError("This is no longer offered. Choose again.")
+
+
 def _one(element: Json, value: object, offered: list[Json], find: Callable[[str], str]) -> object:
     kind = str(element["type"])
     if "option" in KINDS[kind].state:

@@ -29,7 +29,7 @@ class ViewScreen(Screen):
         """The view as it is now."""
         view = self._modals.views.get(self._view_id)
         if view is None:
-            raise CannotDoError("that view is closed")
+            raise CannotDoError("This window is closed.")
         return view
 
     @property
@@ -79,9 +79,17 @@ class Modal(ViewScreen):
 
     async def submit(self) -> dict[str, str] | None:
         """Press submit. None when it was taken; else what is wrong, by label (by "" for a general error)."""
+        names = {
+            block["block_id"]: plain(block["label"]["text"]) for block in self.blocks if "label" in block
+        }
+        wrong = await self.hand_in()
+        return wrong and {names.get(block_id, ""): text for block_id, text in wrong.items()}
+
+    async def hand_in(self) -> dict[str, str] | None:
+        """The same, with what is wrong by block id."""
         view = self._on_top()
         if self.submit_text is None:
-            raise CannotDoError("this modal has no submit button")
+            raise CannotDoError("This window has no submit button.")
         if complaints := self._complaints():
             return complaints
         try:
@@ -111,7 +119,7 @@ class Modal(ViewScreen):
     def _on_top(self) -> View:
         top = self._modals.top(self._user.id)
         if top is None or top.id != self._view_id:
-            raise CannotDoError("that modal is not on top")
+            raise CannotDoError("This window is no longer on top.")
         return top
 
     def _complaints(self) -> dict[str, str]:
@@ -123,7 +131,7 @@ class Modal(ViewScreen):
             element = block["element"]
             entry = values[block["block_id"]][element["action_id"]]
             if said := fields.complaint(element, entry, optional=block["optional"]):
-                found[plain(block["label"]["text"])] = said
+                found[block["block_id"]] = said
         return found
 
     def _follow(self, view: View, answer: Json) -> dict[str, str] | None:
@@ -147,7 +155,4 @@ class Modal(ViewScreen):
         """Errors belong to input blocks; under any other name the person sees only the general error."""
         if not isinstance(errors, dict) or not errors or not set(errors) <= view.input_ids:
             raise SlackError("invalid_arguments")
-        names = {
-            block["block_id"]: plain(block["label"]["text"]) for block in self.blocks if "label" in block
-        }
-        return {names[block_id]: str(text) for block_id, text in errors.items()}
+        return {block_id: str(text) for block_id, text in errors.items()}

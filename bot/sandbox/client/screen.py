@@ -120,29 +120,17 @@ class Screen(ABC):
     def fill(self, label: str, value: object) -> None:
         """Put a value into a field without telling the app."""
         element = self._field(label)
-        entry = fields.filled(element, value, self._offered(element), self._found)
-        self._memory.drafts.setdefault(self._name, {})[_key(element)] = entry
+        self._keep(element, fields.filled(element, value, self._offered(element), self._found))
 
     async def choose(self, label: str, value: object) -> Outcome:
         """Fill a field and let go of it: the app hears of it where the field dispatches."""
         self.fill(label, value)
-        element = self._field(label)
-        block = next(block for block in _all(self.blocks) if block["block_id"] == element["block_id"])
-        if block["type"] == "input" and not block.get("dispatch_action"):
-            return Outcome()
-        shown: Json = {key: element[key] for key in ("placeholder", "initial_option") if key in element}
-        return await self._act({**shown, **self._entry(element), **_ids(element)})
+        return await self._let_go(self._field(label))
 
     async def suggest(self, label: str, typed: str) -> list[str]:
         """Type into an external select: the options the app offers, by visible text."""
-        element = self._field(label)
-        if len(typed) < element.get("min_query_length", 3):
-            return []
-        answer = await self._interactions.suggest(self._user, self._app, self._place(), element, typed)
-        if problems := check_options(answer):
-            raise CannotDoError(f"the app's options were refused: {problems[0]}")
-        self._memory.suggested[_key(element)] = fields.options_of(answer)
-        return self.options(label)
+        found = await self._suggested(self._field(label), typed)
+        return [plain(option["text"]["text"]) for option in found]
 
     async def press(self, label: str, *, confirm: bool | None = None) -> Outcome:
         """Press a button (or an entry of an overflow menu) by its visible text.
@@ -158,6 +146,71 @@ class Screen(ABC):
             return Outcome(cancelled=True)
         return await self._act(action)
 
+    # --- the same by id, for a client that has drawn the elements and knows which one was used
+
+    def put(self, block_id: str, action_id: str, entry: object) -> None:
+        """Keep what was put into a field: its entry in `state.values`, checked against the field."""
+        element = self._element(block_id, action_id)
+        self._keep(element, fields.entered(element, entry, self._choices(element), self._found))
+
+    async def act(
+        self, block_id: str, action_id: str, *, option: object = None, entry: object = None
+    ) -> Outcome:
+        """Press a button, choose from an overflow menu, or let go of a field that now holds `entry`.
+
+        Its confirm dialog, where there is one, has been answered with yes.
+        """
+        element = self._element(block_id, action_id)
+        if element["type"] in fields.KINDS:
+            if entry is not None:
+                self.put(block_id, action_id, entry)
+            return await self._let_go(element)
+        if element["type"] == "overflow":
+            selected = fields.offered_option(element["options"], option)
+            return await self._act({"type": "overflow", "selected_option": selected, **_ids(element)})
+        return await self._act(_pressed(element))
+
+    async def suggest_for(self, block_id: str, action_id: str, typed: str) -> list[Json]:
+        """The options that the app offers for what was typed into this external select."""
+        return await self._suggested(self._element(block_id, action_id), typed)
+
+    def suggested(self) -> Json:
+        """The options last suggested for its external selects, by block and action."""
+        found: Json = {}
+        for element in elements(self.blocks):
+            if _key(element) in self._memory.suggested:
+                block = found.setdefault(element["block_id"], {})
+                block[element["action_id"]] = self._memory.suggested[_key(element)]
+        return found
+
+    # --- how
+
+    def _element(self, block_id: str, action_id: str) -> Json:
+        for part in elements(self.blocks):
+            if (part["block_id"], part.get("action_id")) == (block_id, action_id):
+                return part
+        raise CannotDoError("This has changed meanwhile. Look at it again, then choose.")
+
+    def _keep(self, element: Json, entry: Json) -> None:
+        self._memory.drafts.setdefault(self._name, {})[_key(element)] = entry
+
+    async def _let_go(self, element: Json) -> Outcome:
+        """The app hears of a field in a section or actions block, and of an input that dispatches."""
+        block = next(block for block in _all(self.blocks) if block["block_id"] == element["block_id"])
+        if block["type"] == "input" and not block.get("dispatch_action"):
+            return Outcome()
+        shown: Json = {key: element[key] for key in ("placeholder", "initial_option") if key in element}
+        return await self._act({**shown, **self._entry(element), **_ids(element)})
+
+    async def _suggested(self, element: Json, typed: str) -> list[Json]:
+        if len(typed) < element.get("min_query_length", 3):
+            return []
+        answer = await self._interactions.suggest(self._user, self._app, self._place(), element, typed)
+        if problems := check_options(answer):
+            raise CannotDoError(f"the app's options were refused: {problems[0]}")
+        self._memory.suggested[_key(element)] = fields.options_of(answer)
+        return self._offered(element)
+
     def _pressable(self, label: str) -> tuple[Json, Json]:
         on_screen = elements(self.blocks)
         buttons = [
@@ -169,8 +222,7 @@ class Screen(ABC):
                     if plain(option["text"]["text"]) == label:
                         return menu, {"type": "overflow", "selected_option": option, **_ids(menu)}
         button = one_element(buttons, label)
-        kept = ("type", "text", "value", "style", "url", "accessibility_label", "confirm")
-        return button, {**{key: button[key] for key in kept if key in button}, **_ids(button)}
+        return button, _pressed(button)
 
     async def _act(self, action: Json) -> Outcome:
         try:
@@ -200,6 +252,11 @@ class Screen(ABC):
 
     def _offered(self, element: Json) -> list[Json]:
         return fields.options_of(element) or self._memory.suggested.get(_key(element), [])
+
+    def _choices(self, element: Json) -> list[Json]:
+        """What may stand in a menu: what it offers, and what it was given at first."""
+        given = [*element.get("initial_options", []), element.get("initial_option")]
+        return [*self._offered(element), *(option for option in given if option)]
 
     def _found(self, name: str) -> str:
         """The id of a person or channel, by id, handle, full name or #name."""
@@ -252,7 +309,12 @@ def _called(element: Json) -> str:
 
 
 def _key(element: Json) -> Key:
-    return element["block_id"], element["action_id"]
+    return element["block_id"], element.get("action_id", "")
+
+
+def _pressed(button: Json) -> Json:
+    kept = ("type", "text", "value", "style", "url", "accessibility_label", "confirm")
+    return {**{key: button[key] for key in kept if key in button}, **_ids(button)}
 
 
 def _ids(element: Json) -> Json:
