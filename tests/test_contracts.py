@@ -14,7 +14,7 @@ from bot.core.events import VOCABULARY, type_of
 from bot.core.machine import TRANSITIONS
 from bot.core.model import RequestId
 from bot.desk import mark_of, new_request_id
-from bot.operate.checking import Problem
+from bot.operate.checking import Problem, Report, Stand
 from bot.operate.ending import RevokedRow
 from bot.operate.keys import Keys
 from bot.operate.looking import StatusRow
@@ -79,7 +79,11 @@ def test_every_command_and_option_is_documented() -> None:
         ("status", {"requests", *StatusRow.__annotations__}),
         ("revoke", {"revoked", *RevokedRow.__annotations__}),
         ("verify", {*Verified.__annotations__, *FoundRow.__annotations__}),
-        ("check", {"findings", "error", "warning", *Problem.__annotations__}),
+        (
+            "check",
+            {"done", "missing", "unseen", "error", "warning"}
+            | {*Report.__annotations__, *Stand.__annotations__, *Problem.__annotations__},
+        ),
         ("keygen", {*Keys.__annotations__}),
     ],
 )

@@ -23,6 +23,20 @@ class Severity(StrEnum):
     """It works; somebody should look."""
 
 
+class Step(StrEnum):
+    """A step of the walk from no Slack app to a first grant, in the order of docs/connect.md."""
+
+    FILE = "file"
+    APP = "app"
+    CHANNELS = "channels"
+    PEOPLE = "people"
+    KEYS = "keys"
+    DATABASE = "database"
+    BACKENDS = "backends"
+    ACCESSES = "accesses"
+    FACTORS = "factors"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that is not as it should be."""
@@ -32,10 +46,33 @@ class Finding:
     """Where it is mended: a key of the file, an environment variable, or `slack`."""
     sentence: str
     fix: str
+    step: Step | None = None
+    """Where in the walk it belongs, when the key alone does not say so."""
 
 
 class WorkspaceSilent(BreakglassError):
-    """Slack could not be asked; the text says why, free of secrets."""
+    """Slack could not be asked; the text says why, free of secrets. `word` is Slack's own, if it gave one."""
+
+    def __init__(self, text: str, word: str = "") -> None:
+        super().__init__(text)
+        self.word = word
+
+
+class NotShown(BreakglassError):
+    """Slack does not show this kind of thing to the bot; the text is its word for why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Us:
+    """Our app as Slack sees it."""
+
+    workspace: str
+    """Its name; the id is `team`."""
+    team: str
+    bot: str
+    """The handle by which people invite it."""
+    scopes: frozenset[str]
+    """What the token is allowed: the header `x-oauth-scopes` of any answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +92,17 @@ class Channel:
 class Workspace(Protocol):
     """What must be known of a Slack workspace.
 
-    Every method raises `WorkspaceSilent` when Slack cannot be asked.
+    Every method raises `WorkspaceSilent` when Slack cannot be asked, and those about people, groups and
+    channels `NotShown` when a right is missing.
     """
+
+    async def us(self) -> Us:
+        """Who the bot token is."""
+        ...
+
+    async def connects(self) -> str:
+        """Slack's word against the app-level token, or nothing: with it a socket can be opened."""
+        ...
 
     async def people(self, ids: Collection[PersonId]) -> Mapping[PersonId, Person]:
         """Those of `ids` whom Slack knows."""
@@ -70,19 +116,23 @@ class Workspace(Protocol):
         """The channel; None when Slack does not show it to the bot."""
         ...
 
-    async def scopes(self) -> frozenset[str]:
-        """What the bot's token is allowed: the header `x-oauth-scopes` of any answer."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Slack's answers about everything the file names."""
 
+    us: Us
+    connects: str
     people: Mapping[PersonId, Person]
     groups: Mapping[str, frozenset[PersonId] | None]
     channels: Mapping[str, Channel | None]
-    scopes: frozenset[str]
+    unseen: Mapping[str, str]
+    """Ids that Slack did not show for want of a right, each with its word for that."""
+
+    @property
+    def shows_people(self) -> bool:
+        """Whether everybody in a role was seen: without that, nobody can be told to be locked out."""
+        return not self.unseen.keys() - self.channels.keys()
 
     def roster(self, config: Config) -> Roster:
         """Who is in which role, whether or not their accounts are fit for it."""
@@ -96,28 +146,36 @@ class Facts:
 
 
 async def look(config: Config, workspace: Workspace) -> Facts:
-    """Asks Slack about everything the file names.
+    """Asks Slack about everything the file names. One missing right hides only what it is for.
 
     Raises:
         WorkspaceSilent: it could not be asked.
     """
+    us = await workspace.us()
+    unseen: dict[str, str] = {}
     roles = config.roles.values()
-    groups = {
-        group: await workspace.group_members(group)
-        for group in sorted({g for role in roles for g in role.groups})
-    }
-    people = {user for role in roles for user in role.users}
-    people.update(member for members in groups.values() for member in members or ())
-    people.update(person for rule in config.policy.deny for person in rule.people)
-    channels = config.channels
-    return Facts(
-        people=await workspace.people(sorted(people)),
-        groups=groups,
-        channels={
-            id: await workspace.channel(id) for id in (channels.requests, channels.audit, channels.security)
-        },
-        scopes=await workspace.scopes(),
-    )
+    groups: dict[str, frozenset[PersonId] | None] = {}
+    for group in sorted({group for role in roles for group in role.groups}):
+        try:
+            groups[group] = await workspace.group_members(group)
+        except NotShown as error:
+            unseen[group] = str(error)
+    wanted = {user for role in roles for user in role.users}
+    wanted.update(member for members in groups.values() for member in members or ())
+    wanted.update(person for rule in config.policy.deny for person in rule.people)
+    people: Mapping[PersonId, Person] = {}
+    try:
+        people = await workspace.people(sorted(wanted))
+    except NotShown as error:
+        unseen |= dict.fromkeys(wanted, str(error))
+    channels: dict[str, Channel | None] = {}
+    for _use, id in config.channels:
+        try:
+            channels[id] = await workspace.channel(id)
+        except NotShown as error:
+            unseen[id] = str(error)
+            channels[id] = None
+    return Facts(us, await workspace.connects(), people, groups, channels, unseen)
 
 
 def unfit(person: Person) -> str:

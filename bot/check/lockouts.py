@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import NamedTuple, TypeVar
 
 from bot.backends import Backend
-from bot.check.facts import Finding, Severity, colleagues, names
+from bot.check.facts import Finding, Severity, Step, colleagues, names
 from bot.config import Config
 from bot.core.errors import BackendRefused, Refused
 from bot.core.model import Mark, Mfa, Order, PersonId, Policy, Roster, Terms
@@ -210,6 +210,7 @@ def _enrolling(policy: Policy, roster: Roster, enrolled: Collection[PersonId]) -
             f"{names([person], roster)} has no second factor yet, "
             f"and so cannot {_any(sorted(needed[person]))}.",
             f"Issue an enrolment token: breakglass enroll --person {person}",
+            Step.FACTORS,
         )
 
 

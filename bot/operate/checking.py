@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypedDict
+from typing import Final, TypedDict
 
 from bot.backends import Backend, Closes, registry
-from bot.check import Finding, Severity, run_checks, told
+from bot.check import TITLES, Checked, Finding, Severity, State, run_checks, step_of, told, walk
 from bot.config import Config, ConfigError, Environment, Need, load
 from bot.core.errors import BreakglassError
 from bot.core.model import PersonId
@@ -13,36 +13,64 @@ from bot.office import utc_now
 from bot.operate.looking import reading
 from bot.slack.connect import web_client
 from bot.slack.facts import SlackFacts
+from bot.store import DatabaseTrouble
+
+UNSEEN: Final = """\
+Not to be seen from here: whether commands, clicks and events reach the bot. Start it (breakglass serve), then
+type /breakglass in Slack; GET /ready says what is missing."""
+
+SIGNS: Final[Mapping[str, str]] = {"error": "✗", "warning": "!", "done": "✓", "missing": "✗", "unseen": "·"}
 
 
 class Problem(TypedDict):
-    """One finding: `error` or `warning`, the configuration's key, what is wrong, how to mend it."""
+    """One finding: `error` or `warning`, its step, the configuration's key, what is wrong, how to mend it."""
 
     severity: str
+    step: str
     key: str
     sentence: str
     fix: str
 
 
-async def check(path: Path, env: Mapping[str, str]) -> list[Problem]:
-    """Everything that is wrong with the installation, errors first; see `bot.check`."""
+class Stand(TypedDict):
+    """How far a step is: `done`, `missing` or `unseen`; `seen` is a sentence for what is done."""
+
+    step: str
+    state: str
+    seen: str
+
+
+class Report(TypedDict):
+    """Every step in order, and everything that is wrong, errors first."""
+
+    steps: list[Stand]
+    findings: list[Problem]
+
+
+async def check(path: Path, env: Mapping[str, str]) -> Report:
+    """Everything that is wrong with the installation, and how far it is; see `bot.check`."""
     try:
         config = load(path, env)
     except ConfigError as error:
-        return [_problem(finding) for finding in told(error)]
-    backends, found = _backends(config, env)
-    found += await run_checks(
+        found = [*told(error)]
+        steps = walk(found, config=None, facts=None, backends=(), enrolled=(), database="")
+        return _report(Checked(found, steps))
+    backends, more = _backends(config, env)
+    database, enrolled, trouble = await _database(env)
+    checked = await run_checks(
         config,
         env=env,
-        workspace=_workspace(env),
+        workspace=_workspace(config, env),
         backends=backends,
-        enrolled=await _enrolled(env),
+        enrolled=enrolled,
         now=utc_now(),
+        more=[*more, *trouble],
+        database=database,
     )
     for backend in backends.values():
         if isinstance(backend, Closes):
             await backend.close()
-    return [_problem(finding) for finding in found]
+    return _report(checked)
 
 
 def _backends(config: Config, env: Mapping[str, str]) -> tuple[dict[str, Backend], list[Finding]]:
@@ -58,33 +86,76 @@ def _backends(config: Config, env: Mapping[str, str]) -> tuple[dict[str, Backend
     return built, found
 
 
-def _workspace(env: Mapping[str, str]) -> SlackFacts | None:
+def _workspace(config: Config, env: Mapping[str, str]) -> SlackFacts | None:
     try:
-        environment = Environment.read(env, need={Need.SLACK})
+        found = Environment.read(env, need={Need.SLACK}, transport=config.slack.transport)
     except ConfigError:
         return None  # what is missing is a finding of its own
-    return SlackFacts(web_client(environment.slack_bot_token, environment.slack_api_url))
+    return SlackFacts(web_client(found.slack_bot_token, found.slack_api_url), found.slack_app_token)
 
 
-async def _enrolled(env: Mapping[str, str]) -> set[PersonId]:
+async def _database(env: Mapping[str, str]) -> tuple[str, set[PersonId], list[Finding]]:
+    """What was seen of it, who has a second factor, and what is wrong with it."""
     try:
         async with reading(env) as reader:
-            return await reader.enrolled()
-    except BreakglassError:
-        return set()  # no database yet: nobody is
+            return f"{await reader.last_seq()} events in its history.", await reader.enrolled(), []
+    except BreakglassError as error:
+        return "", set(), [_unreadable(str(error))]
+    except DatabaseTrouble as error:
+        return (
+            "",
+            set(),
+            [_unreadable(f"The database cannot be used ({error.orig}). Mend it, or the address.")],
+        )
 
 
-def _problem(finding: Finding) -> Problem:
+def _unreadable(text: str) -> Finding:
+    """A database that is not there yet is no mistake: a server on a file makes it."""
+    sentence, _, fix = text.removeprefix("BREAKGLASS_DATABASE_URL: ").partition(". ")
+    new = sentence.startswith("There is no database")
+    return Finding(
+        Severity.WARNING if new else Severity.ERROR,
+        "BREAKGLASS_DATABASE_URL",
+        f"{sentence.removesuffix('.')}.",
+        "The server makes it when it starts, or now: breakglass migrate" if new else fix or "Mend that.",
+    )
+
+
+def _report(checked: Checked) -> Report:
     return {
-        "severity": finding.severity.value,
-        "key": finding.key,
-        "sentence": finding.sentence,
-        "fix": finding.fix,
+        "steps": [
+            {"step": walked.step.value, "state": walked.state.value, "seen": walked.seen}
+            for walked in checked.steps
+        ],
+        "findings": [
+            {
+                "severity": finding.severity.value,
+                "step": step_of(finding).value,
+                "key": finding.key,
+                "sentence": finding.sentence,
+                "fix": finding.fix,
+            }
+            for finding in checked.findings
+        ],
     }
 
 
-def check_text(found: list[Problem]) -> str:
-    """The findings for a person."""
-    signs = {"error": "✗", "warning": "!"}
-    lines = [f"{signs[row['severity']]} {row['key']}: {row['sentence']} {row['fix']}" for row in found]
-    return "\n".join(lines) or "✓ Nothing is wrong that can be seen from here."
+def check_text(report: Report) -> str:
+    """The walk for a person: each step, and under it what is missing with the way to mend it."""
+    lines = []
+    for number, (stand, title) in enumerate(zip(report["steps"], TITLES.values(), strict=True), 1):
+        seen = stand["seen"] or {"unseen": "Not looked at yet.", "missing": ""}.get(stand["state"], "")
+        lines.append(f"{SIGNS[stand['state']]} {number}. {title}  {seen}".rstrip())
+        for row in report["findings"]:
+            if row["step"] == stand["step"]:
+                lines += [
+                    f"    {SIGNS[row['severity']]} {row['key']}: {row['sentence']}",
+                    f"        {row['fix']}",
+                ]
+    missing = sum(stand["state"] != State.DONE for stand in report["steps"])
+    if missing:
+        steps = "1 step is" if missing == 1 else f"{missing} steps are"
+        return "\n".join(
+            [*lines, "", f"{steps} not done. Mend what is marked ✗ from the top, then check again."]
+        )
+    return "\n".join([*lines, "", "Nothing is missing that can be seen from here.", UNSEEN])

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 METHODS_USED: Final[Mapping[str, tuple[str, ...]]] = {
+    "apps_connections_open": (),  # by the app-level token, whose scope is connections:write
     "auth_test": (),
     "chat_postEphemeral": ("chat:write",),
     "chat_postMessage": ("chat:write",),

@@ -18,10 +18,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from bot import __version__
-from bot.core import events as e
 from bot.core.model import State
 from bot.demo.authenticator import Authenticator
-from tests.server.rig import ALICE, AUDIT, CAROL, ROOT, Rig, Said, command
+from tests.server.rig import ALICE, ROOT, Rig, Said, command
 
 COMMANDS = ("serve", "check", "migrate", "status", "revoke", "verify", "enroll", "keygen", "demo")
 
@@ -71,66 +70,6 @@ def test_the_installed_command_and_the_module_are_the_same(tmp_path: Path) -> No
     )  # fmt: skip
     said = command(env, "status")
     assert (ran.returncode, ran.stdout, ran.stderr) == (said.code, said.out, said.err)
-
-
-# --- check ----------------------------------------------------------------------------------------------
-
-
-async def test_check_lists_every_mistake_of_a_wrong_file_with_its_key_and_its_mending(it: Rig) -> None:
-    config = it.home / "breakglass.toml"
-    text = config.read_text().replace('requesters = ["on-call"]', 'requesters = ["on-cal"]')
-    text = text.replace('accesses = ["vault", "proven"]', 'accesses = ["volt"]')
-    config.write_text(text.replace('kind = "ledger"', 'kind = "leger"'))
-    said = await it.breakglass("check")
-    assert (said.code, said.err) == (3, "")
-    lines = said.out.splitlines()
-    assert all(line.startswith("✗ ") for line in lines)
-    for key, mending in (
-        ("accesses.vault.requesters", "Did you mean “on-call”?"),
-        ("scenarios.locked.accesses", "Did you mean “vault”?"),
-        ("backends.vault.kind", "Known here:"),
-    ):
-        assert any(line.startswith(f"✗ {key}") and mending in line for line in lines), (key, lines)
-
-
-async def test_check_asks_slack_and_finds_who_would_be_locked_out(it: Rig) -> None:
-    it.sandbox.deactivate(CAROL)
-    it.sandbox.deactivate("U0BOB0001")
-    await it.olga.archive(AUDIT)
-    said = await it.breakglass("check", "--json")
-    assert said.code == 3
-    found = {row["key"]: row for row in said.json["findings"] if row["severity"] == "error"}
-    assert "channels.audit" in found
-    assert any("approv" in row["sentence"] for row in found.values()), "nobody can say yes"
-    assert all(row["fix"] for row in said.json["findings"]), "no finding without its mending"
-    assert await it.told(e.InstallationCreated) == [], "it changes nothing"
-
-
-async def test_check_of_a_sound_installation_is_0(it: Rig) -> None:
-    assert (await it.breakglass("enroll", "--person", ALICE, "--uri")).code == 0
-    said = await it.breakglass("check")
-    assert (said.code, said.err) == (0, "")
-    assert "✗" not in said.out
-
-
-async def test_check_without_any_environment_says_everything_that_is_missing(it: Rig) -> None:
-    bare = {name: "" for name in it.env if name.startswith(("SLACK_", "BREAKGLASS_S", "BREAKGLASS_D"))}
-    said = await asyncio.to_thread(command, {**it.env, **bare}, "check")
-    assert said.code == 3
-    for name in (
-        "SLACK_BOT_TOKEN",
-        "SLACK_APP_TOKEN",
-        "BREAKGLASS_SECRET_KEYS",
-        "BREAKGLASS_SIGNING_KEY_FILE",
-    ):
-        assert f"✗ {name}: It is not set." in said.out
-
-
-async def test_check_says_when_slack_does_not_answer(it: Rig) -> None:
-    await it.sandbox.down()
-    said = await it.breakglass("check")
-    assert said.code == 3
-    assert "✗ slack: Slack did not say who is who: it does not answer" in said.out
 
 
 # --- migrate, status ------------------------------------------------------------------------------------

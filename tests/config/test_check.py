@@ -12,7 +12,21 @@ from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.check import SCOPES, Channel, Finding, Severity, WorkspaceSilent, run_checks, told
+from bot.check import (
+    SCOPES,
+    Channel,
+    Checked,
+    Finding,
+    NotShown,
+    Severity,
+    State,
+    Step,
+    Us,
+    WorkspaceSilent,
+    run_checks,
+    step_of,
+    told,
+)
 from bot.check.lockouts import find_gap
 from bot.check.surroundings import providers
 from bot.config import Config, ConfigError
@@ -63,22 +77,34 @@ class World:
     granted: frozenset[str] = frozenset(SCOPES)
     enrolled: frozenset[PersonId] = frozenset(PEOPLE)
     silent: str = ""
+    socket: str = ""
+    hidden: dict[str, str] = field(default_factory=dict)
     backend: Provider = field(default_factory=Provider)
     env: dict[str, str] = field(default_factory=dict)
 
     async def people(self, ids: Collection[PersonId]) -> Mapping[PersonId, Person]:
-        if self.silent:
-            raise WorkspaceSilent(self.silent)
+        self._shown("people")
         return {id: self.people_known[id] for id in ids if id in self.people_known}
 
     async def group_members(self, group: str) -> frozenset[PersonId] | None:
+        self._shown(group)
         return self.groups.get(group)
 
     async def channel(self, id: str) -> Channel | None:
+        self._shown(id)
         return self.channels.get(id)
 
-    async def scopes(self) -> frozenset[str]:
-        return self.granted
+    async def us(self) -> Us:
+        if self.silent:
+            raise WorkspaceSilent(f"it said {self.silent}.", self.silent)
+        return Us("Sandbox", "T0SANDBOX1", "breakglass", self.granted)
+
+    async def connects(self) -> str:
+        return self.socket
+
+    def _shown(self, thing: str) -> None:
+        if thing in self.hidden:
+            raise NotShown(self.hidden[thing])
 
     def account(self, id: PersonId, *, active: bool = True, is_guest: bool = False) -> "World":
         self.people_known[id] = replace(self.people_known[id], active=active, is_guest=is_guest)
@@ -107,7 +133,7 @@ def world(tmp_path: Path) -> World:
     )
 
 
-async def check(config: Config, world: World) -> list[Finding]:
+async def walked(config: Config, world: World, *, database: str = "3 events.") -> Checked:
     return await run_checks(
         config,
         env=world.env,
@@ -115,7 +141,12 @@ async def check(config: Config, world: World) -> list[Finding]:
         backends={"db": world.backend},
         enrolled=world.enrolled,
         now=NOW,
+        database=database,
     )
+
+
+async def check(config: Config, world: World) -> list[Finding]:
+    return list((await walked(config, world)).findings)
 
 
 async def test_nothing_is_said_of_a_right_installation(loads: Loads, world: World) -> None:
@@ -335,7 +366,38 @@ SURROUNDINGS: list[tuple[Edits, Change, str]] = [
     (
         (),
         lambda w: setattr(w, "silent", "token_revoked"),
-        "error slack: Slack did not say who is who: token_revoked",
+        "error SLACK_BOT_TOKEN: Slack did not say who is who: it said token_revoked.",
+    ),
+    (
+        (),
+        lambda w: setattr(w, "silent", "fatal_error"),
+        "error slack: Slack did not say who is who: it said fatal_error.",
+    ),
+    (
+        (),
+        lambda w: setattr(w, "socket", "not_allowed_token_type"),
+        "error SLACK_APP_TOKEN: Slack opens no socket with it: it said not_allowed_token_type.",
+    ),
+    (
+        (),
+        lambda w: w.hidden.update(C0REQ="missing_scope"),
+        "error channels.requests: Slack does not show the channel C0REQ to the bot: a scope is missing.",
+    ),
+    (
+        (),
+        lambda w: w.hidden.update(people="missing_scope"),
+        (
+            "error roles: Slack does not show the bot everybody in the roles: a scope is missing. Who would "
+            "be locked out cannot be told."
+        ),
+    ),
+    (
+        (('"U0CAROL"]', '"U0CAROL"]\ngroups = ["S0LEADS"]'),),
+        lambda w: w.hidden.update(S0LEADS="plan_upgrade_required"),
+        (
+            "error roles: Slack does not show the bot everybody in the roles: this workspace's plan has no "
+            "user groups. Who would be locked out cannot be told."
+        ),
     ),
     (
         (),
@@ -404,7 +466,36 @@ async def test_without_a_token_slack_is_not_asked(loads: Loads, world: World) ->
     found = await run_checks(
         loads(), env=world.env, workspace=None, backends={}, enrolled=frozenset(), now=NOW
     )
-    assert found == []
+    assert found.findings == []
+    unseen = {step.step for step in found.steps if step.state is State.UNSEEN}
+    assert unseen == {*Step} - {Step.FILE, Step.KEYS}
+
+
+async def test_every_step_of_a_right_installation_is_done_and_says_what_was_seen(
+    loads: Loads, world: World
+) -> None:
+    found = await walked(loads(), world)
+    assert [step.step for step in found.steps] == [*Step]
+    assert all(step.state is State.DONE and step.seen for step in found.steps)
+
+
+async def test_a_step_with_an_error_is_missing_and_one_with_a_warning_is_done(
+    loads: Loads, world: World
+) -> None:
+    world.channels.pop("C0REQ")
+    world.enrolled = frozenset()
+    found = await walked(loads(), world)
+    states = {step.step: step.state for step in found.steps}
+    assert states.pop(Step.CHANNELS) is State.MISSING
+    assert set(states.values()) == {State.DONE}
+    assert {step_of(finding) for finding in found.findings} == {Step.CHANNELS, Step.FACTORS}
+
+
+async def test_what_a_missing_right_hides_is_not_called_done(loads: Loads, world: World) -> None:
+    world.hidden["people"] = "missing_scope"
+    states = {step.step: step.state for step in (await walked(loads(), world, database="")).steps}
+    assert states[Step.PEOPLE] is State.MISSING
+    assert states[Step.ACCESSES] is states[Step.FACTORS] is states[Step.DATABASE] is State.UNSEEN
 
 
 @pytest.mark.parametrize(

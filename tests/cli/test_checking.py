@@ -1,0 +1,139 @@
+"""`breakglass check` on a workspace: the walk to a first grant, and all that is missing on the way."""
+
+import asyncio
+import os
+from dataclasses import replace
+
+from bot.check import TITLES, Step
+from bot.core import events as e
+from bot.demo.ports import free_port
+from tests.server.rig import ALICE, AUDIT, CAROL, DANA, REQUESTS, SECURITY, Rig, command
+
+
+def edit(it: Rig, **changes: str) -> None:
+    """Changes the reviewed file: each text by another."""
+    file = it.home / "breakglass.toml"
+    text = file.read_text()
+    for old, new in changes.items():
+        assert old in text, old
+        text = text.replace(old, new)
+    file.write_text(text)
+
+
+async def test_every_mistake_of_a_wrong_file_is_listed_with_its_key_and_its_mending(it: Rig) -> None:
+    edit(
+        it,
+        **{
+            'requesters = ["on-call"]': 'requesters = ["on-cal"]',
+            'accesses = ["vault", "proven"]': 'accesses = ["volt"]',
+            'kind = "ledger"': 'kind = "leger"',
+        },
+    )
+    said = await it.breakglass("check")
+    assert (said.code, said.err) == (3, "")
+    for key, mending in (
+        ("accesses.vault.requesters", "Did you mean “on-call”?"),
+        ("scenarios.locked.accesses", "Did you mean “vault”?"),
+        ("backends.vault.kind", "Known here:"),
+    ):
+        assert mending in said.out.partition(f"✗ {key}")[2].partition("✗")[0], key
+    assert "· 2. The Slack app  Not looked at yet." in said.out
+
+
+async def test_slack_is_asked_who_would_be_locked_out_and_nothing_is_changed(it: Rig) -> None:
+    it.sandbox.deactivate(CAROL)
+    it.sandbox.deactivate("U0BOB0001")
+    await it.olga.archive(AUDIT)
+    said = await it.breakglass("check", "--json")
+    assert said.code == 3
+    found = {row["key"]: row for row in said.json["findings"] if row["severity"] == "error"}
+    assert "channels.audit" in found
+    assert any("approv" in row["sentence"] for row in found.values()), "nobody can say yes"
+    assert all(row["fix"] for row in said.json["findings"]), "no finding without its mending"
+    assert await it.told(e.InstallationCreated) == [], "it changes nothing"
+
+
+async def test_a_sound_installation_is_walked_through_to_the_end(it: Rig) -> None:
+    assert (await it.breakglass("enroll", "--person", ALICE, "--uri")).code == 0
+    said = await it.breakglass("check")
+    assert (said.code, said.err) == (0, "")
+    for number, title in enumerate(TITLES.values(), 1):
+        assert f"✓ {number}. {title}" in said.out
+    assert "@breakglass in the workspace “Sandbox” (T0SANDBOX1)." in said.out
+    assert "type /breakglass in Slack" in said.out, "what cannot be seen from here is said"
+
+
+async def test_without_any_environment_everything_that_is_missing_is_said(it: Rig) -> None:
+    bare = {name: "" for name in it.env if name.startswith(("SLACK_", "BREAKGLASS_S", "BREAKGLASS_D"))}
+    said = await asyncio.to_thread(command, {**it.env, **bare}, "check")
+    assert said.code == 3
+    for name in (
+        "SLACK_BOT_TOKEN",
+        "SLACK_APP_TOKEN",
+        "BREAKGLASS_SECRET_KEYS",
+        "BREAKGLASS_SIGNING_KEY_FILE",
+    ):
+        assert f"✗ {name}: It is not set." in said.out
+
+
+async def test_slack_not_answering_hides_only_what_slack_knows(it: Rig) -> None:
+    await it.sandbox.down()
+    said = await it.breakglass("check", "--json")
+    assert said.code == 3
+    (error,) = [row for row in said.json["findings"] if row["severity"] == "error"]
+    assert error["sentence"].startswith("Slack did not say who is who: it does not answer")
+    states = {row["step"]: row["state"] for row in said.json["steps"]}
+    assert states["app"] == "missing"
+    assert [step for step, state in states.items() if state == "unseen"] == [
+        "channels", "people", "accesses", "factors",
+    ]  # fmt: skip
+
+
+async def test_thirteen_things_wrong_at_once_are_all_said_each_once_and_each_with_what_to_do(it: Rig) -> None:
+    app = it.app
+    scopes = app.scopes - {"commands", "im:write"}
+    it.sandbox.workspace.apps[app.app_id] = replace(app, scopes=scopes)
+    it.env["SLACK_APP_TOKEN"] = "xapp-1-of-another-app"
+    it.sandbox.workspace.leave(REQUESTS, app.bot_user_id)
+    await it.olga.convert(AUDIT, private=False)
+    await it.olga.archive(SECURITY)
+    it.sandbox.deactivate(DANA)
+    edit(
+        it,
+        **{
+            'users = ["U0BOB0001"]': 'users = ["U0ALICE01", "U0NOBODY1"]',
+            'groups = ["S0LEADS001"]': 'groups = ["S0GONE0001"]',
+            '[backends.vault.people]\nU0ALICE01 = "alice"': (
+                "[backends.vault.people]\n[backends.prod]\nkind = 'postgres'\nurl_env = 'PROD'\n"
+                "roles = ['ro']\n[backends.prod.people]\nU0ALICE01 = 'alice'"
+            ),
+        },
+    )
+    os.chmod(it.env["BREAKGLASS_SIGNING_KEY_FILE"], 0o644)  # noqa: PTH101  no path object is at hand
+    it.env["PROD"] = f"postgresql://broker:hunter2@127.0.0.1:{free_port()}/prod"
+    said = await it.breakglass("check", "--json")
+    assert said.code == 3
+    found = [(row["severity"], row["key"], row["sentence"]) for row in said.json["findings"]]
+    for severity, key, words in (
+        ("error", "slack", "scope commands"),
+        ("error", "slack", "scope im:write"),
+        ("error", "SLACK_APP_TOKEN", "Slack opens no socket with it"),
+        ("error", "channels.requests", "The bot is not in #breakglass"),
+        ("warning", "channels.audit", "#audit is public"),
+        ("error", "channels.security", "#security is archived"),
+        ("error", "desk.security", "Nobody is told of alarms"),
+        ("error", "roles.leads.users", "Slack does not know U0NOBODY1"),
+        ("error", "roles.leads.groups", "user group S0GONE0001"),
+        ("error", "accesses.vault.approval", "can never be approved"),
+        ("error", "accesses.vault", "cannot be granted"),
+        ("error", "BREAKGLASS_SIGNING_KEY_FILE", "is open to others than its owner"),
+        ("error", "backends.prod", ""),
+    ):
+        match = [row for row in found if row[:2] == (severity, key) and words in row[2]]
+        assert len(match) == 1, (key, found)
+    assert len(set(found)) == len(found), "nothing is said twice"
+    assert [row for row in said.json["findings"] if not row["fix"]] == []
+    assert {row["step"] for row in said.json["findings"]} <= {*Step}
+    assert "hunter2" not in said.out
+    states = {row["step"]: row["state"] for row in said.json["steps"]}
+    assert [step for step, state in states.items() if state == "done"] == ["file", "database", "factors"]
