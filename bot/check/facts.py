@@ -71,8 +71,8 @@ class Us:
     team: str
     bot: str
     """The handle by which people invite it."""
-    scopes: frozenset[str]
-    """What the token is allowed: the header `x-oauth-scopes` of any answer."""
+    scopes: frozenset[str] | None
+    """What the token is allowed: the header `x-oauth-scopes` of any answer; None when there was none."""
 
 
 @dataclass(frozen=True, slots=True)

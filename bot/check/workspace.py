@@ -182,6 +182,15 @@ def _channel(key: str, channel: Channel, bot: str, *, is_audit: bool) -> Iterato
 
 def scopes(config: Config, facts: Facts) -> Iterator[Finding]:
     """What the bot's token may not do although this file needs it."""
+    granted = facts.us.scopes
+    if granted is None:
+        yield Finding(
+            Severity.WARNING,
+            "slack",
+            "What answers there does not say which scopes the token has, as Slack does.",
+            f"Compare them with manifest.yml: {SETTINGS} → OAuth & Permissions.",
+        )
+        return
     audit = facts.channels.get(config.channels.audit)
     seen = [channel for channel in facts.channels.values() if channel]
     spare = {"groups:history" if audit and not audit.is_private else "channels:history"}
@@ -191,7 +200,7 @@ def scopes(config: Config, facts: Facts) -> Iterator[Finding]:
         spare |= {"channels:read"} if all(channel.is_private for channel in seen) else set()
         spare |= {"groups:read"} if not any(channel.is_private for channel in seen) else set()
     for scope, purpose in SCOPES.items():
-        if scope not in facts.us.scopes | spare:
+        if scope not in granted | spare:
             yield Finding(
                 Severity.ERROR, "slack", f"Without the scope {scope} the bot cannot {purpose}.", REINSTALL
             )

@@ -37,8 +37,12 @@ class SlackFacts:
         except TROUBLE as error:
             raise _silence(error) from None
         self._team = str(answer.get("team_id", ""))
-        listed = next((v for k, v in answer.headers.items() if k.lower() == "x-oauth-scopes"), "")
-        scopes = frozenset(scope.strip() for scope in listed.split(",") if scope.strip())
+        listed = next((v for k, v in answer.headers.items() if k.lower() == "x-oauth-scopes"), None)
+        scopes = (
+            None
+            if listed is None
+            else frozenset(scope.strip() for scope in listed.split(",") if scope.strip())
+        )
         return Us(str(answer.get("team", "")), self._team, str(answer.get("user", "")), scopes)
 
     async def connects(self) -> str:
