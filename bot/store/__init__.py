@@ -5,29 +5,47 @@ Rule: a state change, its event, its leaf in the tree and whatever must happen w
 
 from sqlalchemy.exc import DBAPIError as DatabaseTrouble
 
+from bot.store.address import is_file, role_of, shown
 from bot.store.also import Duplicate
-from bot.store.engine import is_file, open_engine
-from bot.store.lock import AlreadyServed, only_server
+from bot.store.copying import Copied, Moved, NotEmpty, cancel, copy, require_here
+from bot.store.engine import open_engine
+from bot.store.lock import AlreadyServed, Right, only_server
 from bot.store.migrate import SchemaOutdated, migrate, require_current
 from bot.store.reader import Clock, Held, Line, Reader, StoredCheckpoint, UnknownRequest
+from bot.store.rights import Wrong, WrongRights, grant_rights, require_owner, require_rights, wrong_rights
 from bot.store.store import Raced, Store
 
 __all__ = [
     "AlreadyServed",
     "Clock",
+    "Copied",
     "DatabaseTrouble",
     "Duplicate",
     "Held",
     "Line",
+    "Moved",
+    "NotEmpty",
     "Raced",
     "Reader",
+    "Right",
     "SchemaOutdated",
     "Store",
     "StoredCheckpoint",
     "UnknownRequest",
+    "Wrong",
+    "WrongRights",
+    "cancel",
+    "copy",
+    "grant_rights",
     "is_file",
     "migrate",
     "only_server",
     "open_engine",
     "require_current",
+    "require_here",
+    "require_owner",
+    "require_rights",
+    "role_of",
+    "shown",
+    "wrong_rights",
 ]

@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.core.errors import BreakglassError
@@ -33,6 +33,8 @@ def _current(connection: Connection) -> str | None:
 async def migrate(engine: AsyncEngine) -> tuple[str | None, str | None]:
     """Upgrades to the newest schema. Returns the revisions before and after."""
     async with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":  # two who migrate at once take turns
+            await connection.execute(text("SELECT pg_advisory_xact_lock(7521962837)"))
         before = await connection.run_sync(_current)
         await connection.run_sync(lambda sync: command.upgrade(_config(sync), "head"))
         return before, await connection.run_sync(_current)

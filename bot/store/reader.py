@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.audit import canonical
@@ -78,6 +78,17 @@ class Reader:
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
         async with self.engine.connect() as connection:
             yield await connection.execution_options(reading=True)
+
+    @asynccontextmanager
+    async def at_once(self) -> AsyncIterator["Reader"]:
+        """The database as it is now: all questions see the same history, whatever is added meanwhile.
+
+        They are asked one after the other: it is one transaction.
+        """
+        async with self._reading() as connection:
+            if connection.dialect.name == "postgresql":
+                await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+            yield Within(connection, self._clock)
 
     # --- requests -----------------------------------------------------------------------------------------
 
@@ -320,6 +331,23 @@ class Reader:
         """The workspace this installation is bound to; empty before the first start."""
         async with self._reading() as connection:
             return await connection.scalar(select(t.installation.c.team)) or ""
+
+
+class Within(Reader):
+    """A reader inside one transaction: it sees what that sees.
+
+    Args:
+        connection: with a transaction of the caller's.
+        clock: what time it is.
+    """
+
+    def __init__(self, connection: AsyncConnection, clock: Clock) -> None:
+        super().__init__(connection.engine, clock)
+        self._connection = connection
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+        yield self._connection
 
 
 def _raw(stored: object) -> bytes:

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.audit import canonical
@@ -25,6 +25,7 @@ from bot.core.errors import BreakglassError, Stale
 from bot.core.model import Request, RequestId, State, Words
 from bot.store import tables as t
 from bot.store.also import Step, advance
+from bot.store.engine import one_writer
 from bot.store.reader import Clock, Reader
 
 _Change = tuple[e.Event, Request | None, Request | None]
@@ -59,6 +60,8 @@ class Store(Reader):
             BreakglassError: the database belongs to another installation.
         """
         async with self._writing() as connection:
+            if connection.dialect.name == "postgresql":  # there is no head row yet to take turns by
+                await connection.execute(text("LOCK TABLE head IN SHARE ROW EXCLUSIVE MODE"))
             row = (await connection.execute(select(t.installation.c.name))).first()
             if row is None:
                 await connection.execute(
@@ -154,9 +157,14 @@ class Store(Reader):
         """Stores a signed checkpoint."""
 
         async def step(connection: AsyncConnection, at: datetime) -> None:
+            last = await connection.scalar(select(func.max(t.checkpoints.c.id)))
             await connection.execute(
                 insert(t.checkpoints).values(
-                    size=checkpoint.size, root=checkpoint.root, note=checkpoint.note, at=at
+                    id=(last or 0) + 1,
+                    size=checkpoint.size,
+                    root=checkpoint.root,
+                    note=checkpoint.note,
+                    at=at,
                 )
             )
 
@@ -166,7 +174,7 @@ class Store(Reader):
     async def _append(self, connection: AsyncConnection, changes: Sequence["_Change"], at: datetime) -> None:
         if not changes:
             return
-        frontier = await connection.scalar(select(t.head.c.frontier).with_for_update())
+        frontier = await connection.scalar(select(t.head.c.frontier))
         assert frontier is not None, "begin_history() comes first"
         tree = Frontier.from_bytes(frontier)
         rows = []
@@ -204,6 +212,7 @@ class Store(Reader):
     @asynccontextmanager
     async def _writing(self, *, quiet: bool = False) -> AsyncIterator[AsyncConnection]:
         async with self.engine.begin() as connection:
+            await one_writer(connection)
             yield connection
         if not quiet:
             for wake in self._listeners:

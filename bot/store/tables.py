@@ -4,6 +4,7 @@ Times are whole microseconds since 1970 in UTC (an integer column): the same on 
 """
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -18,9 +19,34 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _line(most: int) -> TypeEngine[str]:
+    """One line of text. SQLite does not hold lengths; PostgreSQL would, and so refuse what SQLite takes."""
+    return String(most).with_variant(Text(), "postgresql")
+
+
+class Typed(TypeDecorator[str]):
+    """What somebody typed, to the letter. PostgreSQL's text takes no NUL, so there it is UTF-8 bytes."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Bytes on PostgreSQL."""
+        plain = LargeBinary() if dialect.name == "postgresql" else Text()
+        return dialect.type_descriptor(plain)
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | bytes | None:
+        """To the database."""
+        return value.encode() if value is not None and dialect.name == "postgresql" else value
+
+    def process_result_value(self, value: str | bytes | None, _dialect: Dialect) -> str | None:
+        """From the database."""
+        return value.decode() if isinstance(value, bytes) else value
 
 
 class Moment(TypeDecorator[datetime]):
@@ -50,9 +76,9 @@ installation = Table(
     "installation",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("name", String(20), nullable=False),
-    Column("origin", String(200), nullable=False),
-    Column("team", String(40), nullable=False, server_default=""),
+    Column("name", _line(20), nullable=False),
+    Column("origin", _line(200), nullable=False),
+    Column("team", _line(40), nullable=False, server_default=""),
     CheckConstraint("id = 1", name="one_row"),
     comment="Who we are: one row.",
 )
@@ -71,8 +97,8 @@ events = Table(
     metadata,
     Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     Column("at", Moment, nullable=False),
-    Column("type", String(60), nullable=False),
-    Column("request", String(20), index=True),
+    Column("type", _line(60), nullable=False),
+    Column("request", _line(20), index=True),
     Column("body", LargeBinary, nullable=False),
     Column("leaf", LargeBinary, nullable=False),
     comment="The history: `body` is the exact bytes that were hashed into `leaf`.",
@@ -81,21 +107,21 @@ events = Table(
 words = Table(
     "words",
     metadata,
-    Column("commitment", String(64), primary_key=True),
+    Column("commitment", _line(64), primary_key=True),
     Column("salt", LargeBinary, nullable=False),
-    Column("text", Text, nullable=False),
+    Column("text", Typed, nullable=False),
     comment="What people typed. A row may be erased; the history keeps only the commitment.",
 )
 
 requests = Table(
     "requests",
     metadata,
-    Column("id", String(20), primary_key=True),
+    Column("id", _line(20), primary_key=True),
     Column("version", Integer, nullable=False),
-    Column("state", String(20), nullable=False, index=True),
-    Column("requester", String(40), nullable=False, index=True),
-    Column("backend", String(60), nullable=False),
-    Column("mark", String(80), nullable=False, unique=True),
+    Column("state", _line(20), nullable=False, index=True),
+    Column("requester", _line(40), nullable=False, index=True),
+    Column("backend", _line(60), nullable=False),
+    Column("mark", _line(80), nullable=False, unique=True),
     Column("due_at", Moment),
     Column("opened_at", Moment, nullable=False, index=True),
     Column("body", Text, nullable=False),
@@ -106,7 +132,7 @@ requests = Table(
 handoffs = Table(
     "handoffs",
     metadata,
-    Column("request", String(20), primary_key=True),
+    Column("request", _line(20), primary_key=True),
     Column("sealed", LargeBinary, nullable=False),
     comment="One-time credentials, encrypted, until they are shown or the access ends.",
 )
@@ -114,7 +140,7 @@ handoffs = Table(
 factors = Table(
     "factors",
     metadata,
-    Column("person", String(40), primary_key=True),
+    Column("person", _line(40), primary_key=True),
     Column("sealed", LargeBinary, nullable=False),
     Column("last_step", BigInteger, nullable=False, server_default="-1"),
     Column("enrolled_at", Moment, nullable=False),
@@ -125,7 +151,7 @@ failures = Table(
     "failures",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("person", String(40), nullable=False, index=True),
+    Column("person", _line(40), nullable=False, index=True),
     Column("at", Moment, nullable=False),
     comment="Wrong codes, for the limit per person.",
 )
@@ -133,7 +159,7 @@ failures = Table(
 tokens = Table(
     "tokens",
     metadata,
-    Column("person", String(40), primary_key=True),
+    Column("person", _line(40), primary_key=True),
     Column("digest", LargeBinary, nullable=False),
     Column("expires_at", Moment, nullable=False),
     comment="Enrolment tokens that the operator issued, hashed; one per person.",
@@ -142,7 +168,7 @@ tokens = Table(
 seen = Table(
     "seen",
     metadata,
-    Column("key", String(200), primary_key=True),
+    Column("key", _line(200), primary_key=True),
     Column("at", Moment, nullable=False, index=True),
     comment="Interactions already acted on: the same one delivered again changes nothing.",
 )
@@ -150,7 +176,7 @@ seen = Table(
 checkpoints = Table(
     "checkpoints",
     metadata,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     Column("size", BigInteger, nullable=False),
     Column("root", LargeBinary, nullable=False),
     Column("note", Text, nullable=False),
@@ -161,7 +187,7 @@ checkpoints = Table(
 cursors = Table(
     "cursors",
     metadata,
-    Column("stream", String(40), primary_key=True),
+    Column("stream", _line(40), primary_key=True),
     Column("position", BigInteger, nullable=False),
     comment="How far each reader of the history has come: what is behind it is still to be told.",
 )
@@ -169,12 +195,12 @@ cursors = Table(
 posts = Table(
     "posts",
     metadata,
-    Column("channel", String(40), primary_key=True),
-    Column("ts", String(40), primary_key=True),
-    Column("stream", String(40), nullable=False),
+    Column("channel", _line(40), primary_key=True),
+    Column("ts", _line(40), primary_key=True),
+    Column("stream", _line(40), nullable=False),
     Column("first", BigInteger, nullable=False),
     Column("last", BigInteger, nullable=False),
-    Column("state", String(10), nullable=False, server_default="there"),
+    Column("state", _line(10), nullable=False, server_default="there"),
     Index("ix_posts_stream_last", "stream", "last"),
     comment="Our messages in the audit channel and what they carry: how a deletion is noticed.",
 )
@@ -182,9 +208,21 @@ posts = Table(
 cards = Table(
     "cards",
     metadata,
-    Column("request", String(20), primary_key=True),
-    Column("channel", String(40), nullable=False),
-    Column("ts", String(40), nullable=False),
+    Column("request", _line(20), primary_key=True),
+    Column("channel", _line(40), nullable=False),
+    Column("ts", _line(40), nullable=False),
     Column("version", Integer, nullable=False),
     comment="The one live message per request, and which version of the request it shows.",
+)
+
+moved = Table(
+    "moved",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("events", BigInteger, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("to", Text, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+    comment="Where this history was copied to: it grows there alone, and nothing is served here.",
 )

@@ -1,4 +1,4 @@
-"""The usual rig; stories that need another policy make their own."""
+"""The usual rig; stories that need another policy make their own. Each on SQLite, and again on PostgreSQL."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,6 +6,16 @@ from pathlib import Path
 import pytest
 
 from tests.desk.rig import Rig, rig
+from tests.providers.fixtures import cluster
+from tests.store.conftest import kind
+
+__all__ = ["cluster", "kind"]
+
+
+@pytest.fixture(autouse=True)
+def database(kind: str) -> str:
+    """What `rig` puts its database on."""
+    return kind
 
 
 @pytest.fixture

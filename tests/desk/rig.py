@@ -1,4 +1,4 @@
-"""A whole desk over a real SQLite file, in virtual time, without Slack: `async with rig(tmp_path) as desk`.
+"""A whole desk over a real database, in virtual time, without Slack: `async with rig(tmp_path) as desk`.
 
     async with rig(tmp_path) as it:
         request = await it.asked()              # Anna asks, with a right code
@@ -6,7 +6,7 @@
         await it.forward(20 * MINUTE)           # time passes, the keeper sweeps whenever something is due
         await it.keeps_its_promises()           # I1 to I6, against the provider's own ledger
 
-`await it.crash()` drops every object and builds new ones over the same file and the same providers.
+`await it.crash()` drops every object and builds new ones over the same database and the same providers.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ from bot.mfa import Vault
 from bot.store import Store, open_engine
 from tests.core.samples import ANNA, BEN, CARA, DORA, MINUTE, PEOPLE, ROLES, SCENARIO, TERMS, Clock, policy_of
 from tests.desk.pretend import Pretend
-from tests.store.fresh import fresh
+from tests.store.fresh import fresh, owners
 
 INSTALLATION = "acme"
 VAULT_KEY = Secret("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
@@ -84,6 +84,7 @@ class Rig:
     clock: Clock
     people: Directory
     backends: dict[str, Pretend]
+    address: str = ""
     closed: str | None = None
     grant_deadline: timedelta = PATIENT
     secrets: dict[PersonId, Secret] = field(default_factory=dict)
@@ -118,6 +119,14 @@ class Rig:
         )
         for backend in self.backends.values():
             backend.history_size = self._history_size
+
+    async def tampered(self, *statements: str) -> None:
+        """Somebody with the rights of who owns the tables runs these."""
+        engine = open_engine(owners(self.address))
+        async with engine.begin() as connection:
+            for statement in statements:
+                await connection.exec_driver_sql(statement)
+        await engine.dispose()
 
     async def _history_size(self) -> int:
         return (await self.store.head()).size
@@ -332,10 +341,11 @@ async def rig(tmp_path: Path, policy: Policy | None = None, *more: str) -> Async
         more: names of backends besides `vault`.
     """
     clock = Clock()
-    engine = open_engine(await fresh(tmp_path / "breakglass.db"))
+    address = await fresh(tmp_path / "breakglass.db")
+    engine = open_engine(address)
     try:
         backends = {name: Pretend(clock, INSTALLATION) for name in ("vault", *more)}
-        it = Rig(engine, policy or policy_of(TERMS), clock, Directory(), backends)
+        it = Rig(engine, policy or policy_of(TERMS), clock, Directory(), backends, address)
         await it.store.begin_history(INSTALLATION, "breakglass.example/acme")
         await it.enrol(ANNA)
         yield it

@@ -29,6 +29,8 @@ class Cluster:
     ours: bool
     """Started for these tests, so that its configuration may be changed too."""
     checked: bool = False
+    prepared: bool = False
+    """Our store's roles and the database that is copied for each test are there."""
 
     @property
     def host(self) -> str:
@@ -135,6 +137,15 @@ def allowing(*actions: str) -> str:
     """A policy document."""
     statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@pytest.fixture(scope="session")
+def sshd_here() -> None:
+    """A real sshd can be started; each rig starts its own."""
+    from tests.providers.sshd import missing  # asyncssh may be missing too
+
+    if reason := missing():
+        _absent(reason)
 
 
 def _absent(reason: str) -> NoReturn:

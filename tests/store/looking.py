@@ -1,4 +1,4 @@
-"""Ways to look at a database from outside: everything in it, and the same file from another process."""
+"""Ways to look at a database from outside: everything in it, and the same database from another process."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerProcess
-from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -24,6 +24,11 @@ FORKSERVER = get_context("forkserver")
 """New processes from one that has imported everything already: real ones, in milliseconds."""
 
 FORKSERVER.set_forkserver_preload(["tests.store.other_process"])
+
+
+ON_SQLITE = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+ON_POSTGRES = pytest.mark.parametrize("kind", ["postgres"], indirect=True)
+"""For what only one of the two has."""
 
 
 async def contents(engine: AsyncEngine) -> dict[str, list[tuple[Any, ...]]]:
@@ -78,10 +83,10 @@ class Other:
 
 
 @contextmanager
-def other_process(verb: str, file: Path) -> Iterator[Other]:
-    """Runs one verb of `tests/store/other_process.py` on the same file."""
+def other_process(verb: str, url: str) -> Iterator[Other]:
+    """Runs one verb of `tests/store/other_process.py` on the same database."""
     ours, theirs = FORKSERVER.Pipe()
-    process = FORKSERVER.Process(target=run, args=(verb, str(file), theirs))
+    process = FORKSERVER.Process(target=run, args=(verb, url, theirs))
     process.start()
     theirs.close()
     try:

@@ -1,4 +1,4 @@
-"""What the tests run in a second process on the same file.
+"""What the tests run in a second process on the same database.
 
 It says one thing at a time and waits for a word back, so that both sides know where the other is.
 """
@@ -48,9 +48,9 @@ async def read(store: Reader, line: Line) -> None:
         line.recv()
 
 
-def serve(url: str, line: Line) -> None:
+async def serve(url: str, line: Line) -> None:
     try:
-        with only_server(url):
+        async with only_server(url):
             line.send("serving")
             line.recv()
     except AlreadyServed as error:
@@ -66,10 +66,6 @@ async def on_the_store(verb: str, url: str, line: Line) -> None:
         await engine.dispose()
 
 
-def run(verb: str, file: str, line: Line) -> None:
-    url = f"sqlite+aiosqlite:///{file}"
+def run(verb: str, url: str, line: Line) -> None:
     with suppress(EOFError):  # the test is over
-        if verb == "serve":
-            serve(url, line)
-        else:
-            asyncio.run(on_the_store(verb, url, line))
+        asyncio.run(serve(url, line) if verb == "serve" else on_the_store(verb, url, line))

@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.audit import canonical
 from bot.audit.checkpoint import Checkpoint
@@ -18,7 +17,7 @@ from bot.core.errors import BreakglassError, Refused, Stale
 from bot.core.model import Request, RequestId, State
 from bot.store import Raced, Store, UnknownRequest, also
 from tests.core.samples import ANNA, BEN, MINUTE, NOW, PATHS, Clock, opened, proof, said
-from tests.store.looking import contents, live, other_process, whole
+from tests.store.looking import ON_SQLITE, contents, live, other_process, whole
 
 PROVED = e.ProofAccepted(actor=ANNA, proof=proof())
 VOTE = e.ApprovalGiven(actor=BEN, tier=0)
@@ -114,9 +113,9 @@ async def test_twenty_at_once_change_a_request_once(store: Store) -> None:
     assert await whole(store) == 3
 
 
-async def test_of_two_processes_that_saw_the_same_request_one_records(store: Store, file: Path) -> None:
+async def test_of_two_processes_that_saw_the_same_request_one_records(store: Store, url: str) -> None:
     request = await store.open(opened())
-    with other_process("race", file) as other:
+    with other_process("race", url) as other:
         assert await other.hears() == "looked"
         other.tell()
         try:
@@ -128,9 +127,9 @@ async def test_of_two_processes_that_saw_the_same_request_one_records(store: Sto
     assert await whole(store) == 3
 
 
-async def test_a_lost_race_against_another_process_is_told_what_is_true_now(store: Store, file: Path) -> None:
+async def test_a_lost_race_against_another_process_is_told_what_is_true_now(store: Store, url: str) -> None:
     request = await store.open(opened())
-    with other_process("race", file) as other:
+    with other_process("race", url) as other:
         assert await other.hears() == "looked"
         await store.record(request, PROVED)
         other.tell()
@@ -148,10 +147,10 @@ async def test_recording_against_a_request_that_never_was_says_so(store: Store) 
 # --- no gap ---------------------------------------------------------------------------------------------
 
 
-async def test_positions_have_no_gaps_whoever_writes_at_once(store: Store, file: Path, clock: Clock) -> None:
-    """Thirty tasks of one store, another store on the same file, and another process."""
+async def test_positions_have_no_gaps_whoever_writes_at_once(store: Store, url: str, clock: Clock) -> None:
+    """Thirty tasks of one store, another store on the same database, and another process."""
     second = Store(store.engine, clock)
-    with other_process("write", file) as other:
+    with other_process("write", url) as other:
         assert await other.hears() == "ready"
         other.tell()
         await asyncio.gather(
@@ -233,6 +232,7 @@ FORBIDDEN = {
     ("table", "statement"), [(table, sql) for table, all_ in FORBIDDEN.items() for sql in all_]
 )
 @pytest.mark.parametrize("recursive", ["ON", "OFF"])
+@ON_SQLITE
 async def test_history_is_added_to_and_never_changed(
     store: Store, table: str, statement: str, recursive: str
 ) -> None:
@@ -255,12 +255,14 @@ async def test_history_is_added_to_and_never_changed(
 # --- erasing words --------------------------------------------------------------------------------------
 
 
-async def test_erased_words_leave_the_history_whole_and_read_as_erased(store: Store) -> None:
+async def test_erased_words_leave_the_history_whole_and_read_as_erased(
+    store: Store, owner: AsyncEngine
+) -> None:
     request = await live(store, PATHS[State.REVIEWED][0])
     assert str((await store.get(request.id)).reason).startswith("The replica lags")
     bodies = await store.lines(0, 100)
     root = (await store.head()).root()
-    async with store.engine.begin() as connection:
+    async with owner.begin() as connection:
         await connection.execute(text("DELETE FROM words"))
     found = await store.get(request.id)
     assert (str(found.reason), found) == ("[erased]", request)
