@@ -114,6 +114,8 @@ def _held(element: Json, value: object, offered: list[Json], find: Callable[[str
         raise CannotDoError("This field holds text.")
     if state == "selected_date_time" and not str(value).isdecimal():
         raise CannotDoError("Choose a date and a time.")
+    if state == "value":
+        return str(value)  # too long, too: nothing typed is cut or lost, `complaint` says it before sending
     return _one(element, value, offered, find)
 
 
@@ -158,6 +160,9 @@ def complaint(element: Json, entry: Json, *, optional: bool) -> str | None:
     low = element.get("min_length", 0)
     if len(value) < low:
         return f"Please enter at least {low} characters."
+    high = element.get("max_length", 3000)
+    if len(value) > high:
+        return f"Please enter at most {high} characters; these are {len(value)}."
     form = _FORMS.get(element["type"])
     if form and not re.fullmatch(form, value):
         return "Please enter a valid value."
