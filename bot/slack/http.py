@@ -81,7 +81,7 @@ class SignedHttp:
 
     def closed(self) -> str | None:
         """Why nothing is taken now, or None."""
-        return "requests of Slack are not taken yet." if self._app is None else None
+        return "nothing that people do in Slack arrives yet." if self._app is None else None
 
     @asynccontextmanager
     async def hears(self, app: AsyncApp) -> AsyncIterator[None]:
@@ -97,12 +97,13 @@ class SignedHttp:
     # --- one request ------------------------------------------------------------------------------------
 
     async def _receive(self, request: web.Request) -> web.Response:
-        task = asyncio.current_task()
+        app, task = self._app, asyncio.current_task()
         assert task is not None
         self._answering.add(task)
         try:
             body, signature = await self._signed_body(request)
-            return await self._once(_parsed(body, request), signature)
+            said = _parsed(body, request)
+            return await self._dispatch(app, said, signature)
         except _Refusal as refusal:
             self._count(refusal.because)
             return web.Response(status=refusal.status)
@@ -133,13 +134,12 @@ class SignedHttp:
         except UnicodeDecodeError:  # Slack writes UTF-8, and the verifier reads it
             return False
 
-    async def _once(self, said: AsyncBoltRequest, signature: str) -> web.Response:
-        app = self._app
+    async def _dispatch(self, app: AsyncApp | None, said: AsyncBoltRequest, signature: str) -> web.Response:
         if app is None:
             raise _Refusal(503, "not ready")
         try:
-            # Slack signs each delivery anew, a retry too; the same signature again is somebody's copy. It is
-            # told what a good one is told, and nothing happens: a proxy of ours may have sent it twice.
+            # Slack signs each delivery anew, a retry too. The same signature again is a copy, somebody's or a
+            # proxy's of ours: it is told what an event is told, and nothing happens.
             await self._store.do(also.first_time(f"http:{signature}"))
         except Duplicate:
             raise _Refusal(200, "replayed") from None

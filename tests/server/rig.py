@@ -32,6 +32,7 @@ from typing import Any, Final, TypeVar
 from unittest import mock
 
 import aiohttp
+import pytest
 import yaml
 
 from bot.app import Server, assemble, run
@@ -47,6 +48,7 @@ from bot.factors import Factors
 from bot.mfa import Vault
 from bot.office import office
 from bot.sandbox import App, Message, Modal, Outcome, Persona, Sandbox
+from bot.slack.manifest import over_http
 from bot.store import Store, open_engine
 from tests.server.ledger import ENTRY_POINTS, Truth
 
@@ -69,6 +71,8 @@ audit = "C0AUDIT001"
 security = "C0SECURE01"
 [http]
 listen = "127.0.0.1:@PORT@"
+[slack]
+transport = "@TRANSPORT@"
 [history]
 checkpoint_every = "1s"
 [keeper]
@@ -119,6 +123,9 @@ accesses = ["vault", "proven"]
 """
 
 T = TypeVar("T")
+
+OVER_BOTH: Final = pytest.mark.parametrize("it", ["socket", "http"], indirect=True)
+"""A story that must go the same way whichever way Slack reaches the server."""
 
 
 class Clock:
@@ -243,7 +250,7 @@ class Rig:
 
     async def connected(self) -> None:
         """It is connected, trusts its channel, and has told the audit channel all there was to tell."""
-        await self.until(lambda: bool(self.sandbox.sockets.all()))
+        await self.until(lambda: bool(self.sandbox.sockets.all()) or not self.app.socket_mode)
         await self.until(lambda: not self.trouble())
         await self.told_all()
 
@@ -399,7 +406,7 @@ class Rig:
             await process.wait()
 
     async def _is_up(self, process: asyncio.subprocess.Process) -> bool:
-        if process.returncode is not None or not self.sandbox.sockets.all():
+        if process.returncode is not None or (self.app.socket_mode and not self.sandbox.sockets.all()):
             return False
         with suppress(aiohttp.ClientError):
             return (await self.ready())[0] == 200
@@ -482,20 +489,28 @@ def command(env: Mapping[str, str], *words: str) -> Said:
 
 
 @asynccontextmanager
-async def rig(home: Path, *, changes: Mapping[str, str] | None = None) -> AsyncIterator[Rig]:
+async def rig(
+    home: Path, *, changes: Mapping[str, str] | None = None, transport: str = "socket"
+) -> AsyncIterator[Rig]:
     """A workspace with people and channels, a database, a provider and keys in `home`. No server yet.
 
     Args:
         home: an empty folder.
         changes: texts of the configuration, and what stands there instead.
+        transport: how Slack reaches the server.
     """
     async with await Sandbox.start() as sandbox:
         sandbox.rates.enforced = False
-        app = _furnish(sandbox)
+        port = str(free_port())
+        manifest = (ROOT / "manifest.yml").read_text()
+        if transport == "http":
+            manifest = over_http(manifest, f"http://127.0.0.1:{port}")
+        app = _furnish(sandbox, yaml.safe_load(manifest))
         folder = home / "truth"
         folder.mkdir()
         shutil.copy(await asyncio.to_thread(_empty_database), home / "breakglass.db")
-        env = _environment(home, sandbox, app, {"@FOLDER@": str(folder), **(changes or {})})
+        told = {"@PORT@": port, "@FOLDER@": str(folder), "@TRANSPORT@": transport, **(changes or {})}
+        env = _environment(home, sandbox, app, told)
         clock = Clock()
         engine = open_engine(f"sqlite+aiosqlite:///{home}/breakglass.db")
         it = Rig(home, sandbox, app, env, Truth(folder), Store(engine, clock), clock)
@@ -522,8 +537,8 @@ async def _connections_closed() -> None:
             await asyncio.sleep(0.01)
 
 
-def _furnish(sandbox: Sandbox) -> App:
-    app = sandbox.install(MANIFEST)
+def _furnish(sandbox: Sandbox, manifest: dict[str, Any]) -> App:
+    app = sandbox.install(manifest)
     for id, handle in ((ALICE, "alice"), (BOB, "bob"), (CAROL, "carol"), (DANA, "dana")):
         sandbox.add_user(handle, id=id)
     sandbox.add_user("olga", id=OLGA, is_owner=True, is_admin=True)
@@ -536,7 +551,7 @@ def _furnish(sandbox: Sandbox) -> App:
 
 
 def _environment(home: Path, sandbox: Sandbox, app: App, changes: Mapping[str, str]) -> dict[str, str]:
-    text = CONFIG.replace("@PORT@", str(free_port()))
+    text = CONFIG
     for old, new in changes.items():
         assert old in text, old
         text = text.replace(old, new)
@@ -551,7 +566,11 @@ def _environment(home: Path, sandbox: Sandbox, app: App, changes: Mapping[str, s
         "PYTHONPATH": f"{ROOT}:{home / 'plugins'}",
         "SLACK_API_URL": sandbox.api_url,
         "SLACK_BOT_TOKEN": app.bot_token,
-        "SLACK_APP_TOKEN": app.app_token,
+        **(
+            {"SLACK_APP_TOKEN": app.app_token}
+            if app.socket_mode
+            else {"SLACK_SIGNING_SECRET": app.signing_secret}
+        ),
         "BREAKGLASS_ALLOW_OTHER_SLACK": "1",
         "BREAKGLASS_DATABASE_URL": f"sqlite:///{home}/breakglass.db",
         "BREAKGLASS_CONFIG": str(home / "breakglass.toml"),

@@ -4,9 +4,10 @@ from datetime import timedelta
 
 from bot.core import events as e
 from bot.core.model import State
-from tests.server.rig import Rig
+from tests.server.rig import OVER_BOTH, Rig
 
 
+@OVER_BOTH
 async def test_a_request_is_granted_ends_by_itself_and_all_of_it_is_told(it: Rig) -> None:
     await it.start()
     request = await it.active()

@@ -8,7 +8,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core import events as e
 from bot.core.model import Request, State
-from tests.server.rig import ALICE, AUDIT, CAROL, DANA, MANIFEST, SECURITY, Rig
+from tests.server.rig import ALICE, AUDIT, CAROL, DANA, MANIFEST, OVER_BOTH, SECURITY, Rig
 
 Blow = Callable[[Rig], Awaitable[None]]
 
@@ -166,6 +166,7 @@ async def told_entry(it: Rig) -> Request:
     return request
 
 
+@OVER_BOTH
 async def test_an_entry_that_an_admin_deletes_is_an_alarm_that_names_its_lines(it: Rig) -> None:
     await it.start()
     await told_entry(it)

@@ -9,7 +9,7 @@ import pytest
 from bot.core import events as e
 from bot.core.errors import BreakglassError
 from bot.core.model import OPERATOR, State, Why
-from tests.server.rig import ALICE, CAROL, Rig
+from tests.server.rig import ALICE, CAROL, OVER_BOTH, Rig
 
 # --- health ---------------------------------------------------------------------------------------------
 
@@ -24,6 +24,7 @@ async def test_ready_is_200_when_access_can_be_granted(it: Rig) -> None:
     assert await it.ready() == (200, {"ready": True, "trouble": {}})
 
 
+@OVER_BOTH
 async def test_before_slack_was_met_it_is_alive_and_not_ready(it: Rig) -> None:
     await it.sandbox.down()
     await it.start(wait=False)
@@ -31,7 +32,13 @@ async def test_before_slack_was_met_it_is_alive_and_not_ready(it: Rig) -> None:
     assert await it.page("health") == (200, {"alive": True})
     assert await it.ready() == (
         503,
-        {"ready": False, "trouble": {"audit_channel": "the audit channel was not checked yet."}},
+        {
+            "ready": False,
+            "trouble": {
+                "audit_channel": "the audit channel was not checked yet.",
+                "slack": "nothing that people do in Slack arrives yet.",
+            },
+        },
     )
 
 
@@ -194,6 +201,7 @@ async def test_a_changed_policy_lets_what_is_held_run_on_and_end_on_time(it: Rig
 # --- real processes -------------------------------------------------------------------------------------
 
 
+@OVER_BOTH
 async def test_sigterm_finishes_what_is_under_way_at_the_provider_and_is_in_the_history(it: Rig) -> None:
     async with it.process() as process:
         request = await it.active()

@@ -5,7 +5,7 @@ import pytest
 from bot.core import events as e
 from bot.core.model import State
 from bot.sandbox import Persona
-from tests.server.rig import BOB, CAROL, LEADS, Rig
+from tests.server.rig import BOB, CAROL, LEADS, OVER_BOTH, Rig
 
 
 async def refused(it: Rig, who: Persona) -> str:
@@ -41,6 +41,7 @@ async def test_an_approver_who_was_taken_out_of_the_group_is_refused_at_once(it:
     assert "may decide" in await refused(it, it.carol)
 
 
+@OVER_BOTH
 async def test_an_approver_whose_account_was_closed_is_refused_at_once_and_security_hears(it: Rig) -> None:
     await it.start()
     it.sandbox.deactivate(BOB)

@@ -10,9 +10,10 @@ from bot.core.errors import BreakglassError
 from bot.core.model import State
 from bot.sandbox import Exchange
 from bot.slack import connect
-from tests.server.rig import REQUESTS, Rig
+from tests.server.rig import OVER_BOTH, REQUESTS, Rig
 
 
+@OVER_BOTH
 async def test_with_slack_down_at_boot_everything_overdue_ends_before_slack_connects(it: Rig) -> None:
     await it.start()
     overdue, in_time = await it.active(), await it.asks()
@@ -125,6 +126,7 @@ async def test_a_connection_that_was_cut_is_made_again(it: Rig, monkeypatch: pyt
     await works(it)
 
 
+@OVER_BOTH
 async def test_after_an_outage_the_server_is_connected_again_and_works(
     it: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
