@@ -21,8 +21,9 @@ BUILT_IN = {
     "memory": "bot.backends.memory",
     "postgres": "bot.backends.postgres",
     "aws-iam": "bot.backends.aws_iam",
+    "ssh": "bot.backends.ssh",
 }
-EXTRAS = {"postgres": "postgres", "aws-iam": "aws"}
+EXTRAS = {"postgres": "postgres", "aws-iam": "aws", "ssh": "ssh"}
 """The extra of this package that brings a kind's client library."""
 
 

@@ -6,7 +6,7 @@ out after it took effect" is what it says.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 CHUNK = 65536
@@ -21,6 +21,7 @@ class Proxy:
         self._open.set()
         self._cut = False
         self._last_words: tuple[bytes, ...] = ()
+        self._took_effect: Callable[[], bool] | None = None
         self._swallowing = False
         self._writers: set[asyncio.StreamWriter] = set()
         self.heard = bytearray()
@@ -41,6 +42,10 @@ class Proxy:
         """Passes the request that contains one of `words` on, and loses every answer from then on."""
         self._last_words = words
 
+    def swallow_when(self, took_effect: Callable[[], bool]) -> None:
+        """The same where what is said cannot be read: loses every answer once `took_effect` says so."""
+        self._took_effect = took_effect
+
     def heal(self) -> None:
         """Forwards again. What was lost stays lost: connections of the bad time are reset."""
         for writer in self._writers:
@@ -48,6 +53,7 @@ class Proxy:
                 writer.transport.abort()
         self._cut = self._swallowing = False
         self._last_words = ()
+        self._took_effect = None
         self._open.set()
 
     @property
@@ -95,6 +101,8 @@ class Proxy:
         with contextlib.suppress(OSError):
             while part := await reader.read(CHUNK):
                 await self._open.wait()
+                if self._took_effect is not None and self._took_effect():
+                    self._swallowing = True
                 if not self._swallowing:
                     writer.write(part)
                     await writer.drain()

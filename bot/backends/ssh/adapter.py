@@ -1,0 +1,199 @@
+"""Grants and ends access on hosts.
+
+Granting:
+    (1) Every host of the login is asked whether it would take the grant. One that does not answer, or says
+        no, is left out and named to the person: in an emergency the broken host is often why. If none would,
+        that is the answer.
+    (2) The others are told, with the list of all that are told. One that fails now makes the whole grant
+        fail: it may hold it, and what cannot be confirmed is taken away.
+    (3) Only then is anything signed.
+
+Ending: every host of the login ends it and says to which hosts the grant was sent. One that cannot be reached
+holds up the end unless it was never sent there. Nothing is kept between calls.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import asyncssh
+
+from bot.backends.marks import Marks
+from bot.backends.ssh import checks
+from bot.backends.ssh.certificate import Authority, Login, new_key, serial_of
+from bot.backends.ssh.control import Control
+from bot.backends.ssh.handoff import handoff
+from bot.core.errors import BackendError, BackendRefused, BackendUnavailable
+from bot.core.model import EndedBy, Ending, Lease, Mark, Order
+
+__all__ = ["Login", "Ssh"]
+
+_ENDING: Final = Ending(
+    EndedBy.PROVIDER,
+    timedelta(minutes=2),
+    "Each host refuses new logins at the end and cuts open sessions by itself within two minutes. Ended "
+    "early, a host that cannot be reached is told as soon as it can be; until then the access lives on "
+    "there, to its end at the latest.",
+)
+
+
+@dataclass(frozen=True)
+class Ssh:
+    """The backend. `keys` are people's public keys, by their name here."""
+
+    control: Control
+    authority: Authority
+    marks: Marks
+    logins: Mapping[str, Login]
+    keys: Mapping[str, asyncssh.SSHKey] = field(repr=False)
+
+    def ending(self, order: Order) -> Ending:
+        """Scope: `login`, one of the settings'; `host`, to narrow it to one of the login's hosts."""
+        if not {"login"} <= set(order.scope) <= {"login", "host"}:
+            raise BackendRefused("The scope must be a login, and optionally a host.")
+        login = self.logins.get(order.scope["login"])
+        if login is None:
+            raise BackendRefused(f"The login must be one of: {', '.join(self.logins)}.")
+        if order.scope.get("host", login.hosts[0]) not in login.hosts:
+            raise BackendRefused(f"The host must be one of: {', '.join(login.hosts)}.")
+        if not order.principal:
+            raise BackendRefused("You have no name for these hosts; ask an operator to add yours.")
+        return _ENDING
+
+    async def grant(self, order: Order) -> Lease:
+        """The three steps at the top."""
+        self.marks.demand(order.mark)
+        self.ending(order)
+        login = self.logins[order.scope["login"]]
+        now, until = time.time(), int(order.expires_at.timestamp())
+        entry: dict[str, Any] = {
+            "mark": order.mark,
+            "login": order.scope["login"],
+            "narrowed": order.scope.get("host", ""),
+            "account": login.account,
+            "until": until,
+            "principal": order.principal,
+            "note": order.note,
+            "serial": serial_of(order.mark),
+            "hosts": [],
+        }
+        ask = {"do": "offer", "entry": entry, "now": now}
+        there, left_out = await self.control.ask_each(self._hosts(order), ask)  # (1)
+        if not there:
+            raise _all_of(left_out)
+        entry["hosts"] = sorted(there)
+        told, failed = await self.control.ask_each(there, {**ask, "do": "grant", "now": time.time()})  # (2)
+        if any(isinstance(error, BackendUnavailable) for error in failed.values()):
+            raise _all_of(failed)
+        if failed:
+            await self.revoke(order)  # refused means that nothing of it exists anywhere
+            raise _all_of(failed)
+        lease = self._lease(order.mark, {name: answer["entry"] for name, answer in told.items()}, {})
+        if lease.altered:
+            raise BackendUnavailable(f"Asked again, {order.mark} is not as it was granted: {lease.altered}.")
+        registered = self.keys.get(order.principal)
+        key = registered or new_key()
+        certificate = self.authority.sign(  # (3)
+            key,
+            mark=order.mark,
+            who=f"{order.principal} {order.note}",
+            login=login,
+            now=int(now),
+            until=until,
+        )
+        shown = handoff(
+            order.mark,
+            login.account,
+            [self.control.hosts[name] for name in self._hosts(order) if name in there],
+            certificate=certificate,
+            private_key="" if registered else key.export_private_key().decode(),
+            left_out={name: str(error) for name, error in left_out.items()},
+        )
+        return replace(lease, handoff=shown)
+
+    async def revoke(self, order: Order) -> None:
+        """All hosts at the same time; those that answer have ended it, whatever the others do."""
+        self.marks.demand(order.mark)
+        ended, failed = await self.control.ask_each(self._hosts(order), {"do": "end", "mark": order.mark})
+        sent = {name for answer in ended.values() for name in answer.get("hosts") or ()}
+        remaining = {name: error for name, error in failed.items() if not sent or name in sent}
+        if remaining:
+            raise _all_of(remaining)
+
+    async def live(self) -> Sequence[Lease]:
+        """What every host lists. One that does not answer makes this unknown: it may hold what we seek."""
+        answers, failed = await self.control.ask_each(self.control.hosts, {"do": "list"})
+        if failed:
+            raise _all_of(failed)
+        marks = {mark for answer in answers.values() for mark in (*answer["grants"], *answer["sessions"])}
+        return [
+            self._lease(
+                Mark(mark),
+                {
+                    name: answer["grants"][mark]
+                    for name, answer in answers.items()
+                    if mark in answer["grants"]
+                },
+                {name: answer["sessions"].get(mark, 0) for name, answer in answers.items()},
+            )
+            for mark in sorted(filter(self.marks.ours, marks))
+        ]
+
+    async def problems(self) -> Sequence[str]:
+        """Is each host set up, and is our own login there enough and no more?"""
+        return await checks.problems(self.control, self.authority)
+
+    def _hosts(self, order: Order) -> tuple[str, ...]:
+        """Where an order reaches: as a lease says, else as the settings say; everywhere if they do not."""
+        scope = order.scope
+        if "hosts" in scope:
+            return tuple(name for name in scope["hosts"].split() if name in self.control.hosts)
+        if scope.get("host") in self.control.hosts:
+            return (scope["host"],)
+        login = self.logins.get(scope.get("login", ""))
+        return login.hosts if login else tuple(self.control.hosts)
+
+    def _lease(self, mark: Mark, entries: Mapping[str, Any], sessions: Mapping[str, int]) -> Lease:
+        """One lease out of what each host has about it; an entry that nobody can read is empty, or None."""
+        readable = {name: entry for name, entry in entries.items() if entry}
+        first: Mapping[str, Any] = next(iter(readable.values()), {})
+        where = {*entries, *(name for name, count in sessions.items() if count)}
+        scope = {"login": str(first.get("login", "")), "hosts": " ".join(sorted(where))}
+        if first.get("narrowed"):
+            scope["host"] = str(first["narrowed"])
+        ends = [int(entry["until"]) for entry in readable.values()]
+        changes = list(self._changes(entries, readable, where))
+        return Lease(
+            mark,
+            str(first.get("principal", "")),
+            scope,
+            datetime.fromtimestamp(max(ends), UTC) if ends else None,
+            altered="; ".join(changes),
+        )
+
+    def _changes(
+        self, entries: Mapping[str, Any], readable: Mapping[str, Any], where: Iterable[str]
+    ) -> Iterable[str]:
+        """What differs from what we granted, in words."""
+        for name in sorted(where):
+            if name not in readable:
+                yield f"what {name} has about it cannot be read"
+        sent = {name for entry in readable.values() for name in entry["hosts"]}
+        for name in sorted(sent & set(self.control.hosts) - set(entries)):
+            yield f"it is gone from {name}"
+        if len({entry["until"] for entry in readable.values()}) > 1:
+            yield "hosts have different ends for it"
+        for name, entry in sorted(readable.items()):
+            login = self.logins.get(entry["login"])
+            if login is not None and entry["account"] != login.account:
+                yield f"on {name} it is for the account {entry['account']}"
+
+
+def _all_of(errors: Mapping[str, BackendError]) -> BackendError:
+    """One error for several hosts: refused only if every one said no."""
+    shown = [str(error) for error in errors.values()][:5]
+    more = f" And {len(errors) - len(shown)} more hosts." if len(errors) > len(shown) else ""
+    refused = all(isinstance(error, BackendRefused) for error in errors.values())
+    return (BackendRefused if refused else BackendUnavailable)(" ".join(shown) + more)

@@ -1,0 +1,24 @@
+"""The ssh adapter under the contract, with a key of the person's own and with one made for the grant."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.backends.contract import Contract
+from tests.backends.ssh_rig import SshRig, ssh_rig
+
+
+@pytest.mark.usefixtures("sshd_here")
+class TestOwnKey(Contract):
+    @pytest.fixture
+    async def rig(self) -> AsyncIterator[SshRig]:
+        async with ssh_rig(registered=True) as rig:
+            yield rig
+
+
+@pytest.mark.usefixtures("sshd_here")
+class TestKeyForTheGrant(Contract):
+    @pytest.fixture
+    async def rig(self) -> AsyncIterator[SshRig]:
+        async with ssh_rig(registered=False) as rig:
+            yield rig
