@@ -145,13 +145,13 @@ def check_text(report: Report) -> str:
     lines = []
     for number, (stand, title) in enumerate(zip(report["steps"], TITLES.values(), strict=True), 1):
         seen = stand["seen"] or {"unseen": "Not looked at yet.", "missing": ""}.get(stand["state"], "")
-        lines.append(f"{SIGNS[stand['state']]} {number}. {title}  {seen}".rstrip())
-        for row in report["findings"]:
-            if row["step"] == stand["step"]:
-                lines += [
-                    f"    {SIGNS[row['severity']]} {row['key']}: {row['sentence']}",
-                    f"        {row['fix']}",
-                ]
+        here = [row for row in report["findings"] if row["step"] == stand["step"]]
+        sign = "!" if here and stand["state"] == State.DONE else SIGNS[stand["state"]]
+        lines.append(f"{sign} {number}. {title}  {seen}".rstrip())
+        for at, row in enumerate(here, 1):
+            lines.append(f"    {SIGNS[row['severity']]} {row['key']}: {row['sentence']}")
+            if at == len(here) or here[at]["fix"] != row["fix"]:  # several with one mending: said once
+                lines.append(f"        {row['fix']}")
     missing = sum(stand["state"] != State.DONE for stand in report["steps"])
     if missing:
         steps = "1 step is" if missing == 1 else f"{missing} steps are"

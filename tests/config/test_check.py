@@ -74,7 +74,7 @@ class World:
             id: Channel(id, id.lower(), is_private=True) for id in ("C0REQ", "C0AUD", "C0SEC")
         }
     )
-    granted: frozenset[str] = frozenset(SCOPES)
+    granted: frozenset[str] | None = frozenset(SCOPES)
     enrolled: frozenset[PersonId] = frozenset(PEOPLE)
     silent: str = ""
     socket: str = ""
@@ -360,13 +360,18 @@ SURROUNDINGS: list[tuple[Edits, Change, str]] = [
     ),
     (
         (),
-        lambda w: setattr(w, "granted", w.granted - {"chat:write"}),
+        lambda w: setattr(w, "granted", frozenset(SCOPES) - {"chat:write"}),
         "error slack: Without the scope chat:write the bot cannot post requests, alarms and the audit.",
     ),
     (
         (),
         lambda w: setattr(w, "silent", "token_revoked"),
         "error SLACK_BOT_TOKEN: Slack did not say who is who: it said token_revoked.",
+    ),
+    (
+        (),
+        lambda w: setattr(w, "granted", None),
+        "warning slack: What answers there does not say which scopes the token has, as Slack does.",
     ),
     (
         (),
