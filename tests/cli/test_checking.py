@@ -36,7 +36,9 @@ async def test_every_mistake_of_a_wrong_file_is_listed_with_its_key_and_its_mend
         ("scenarios.locked.accesses", "Did you mean “vault”?"),
         ("backends.vault.kind", "Known here:"),
     ):
-        assert mending in said.out.partition(f"✗ {key}")[2].partition("✗")[0], key
+        assert f"    ✗ {key}: " in said.out
+        assert mending in said.out.partition(f"✗ {key}")[2], key
+    assert said.out.count("Did you mean “on-call”?") == 1, "one mending for two accesses is said once"
     assert "· 2. The Slack app  Not looked at yet." in said.out
 
 
