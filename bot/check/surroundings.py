@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 from bot.backends import Backend, Checks
-from bot.check.facts import Finding, Severity
+from bot.check.facts import Finding, Severity, Step
 from bot.config import SERVE, Config, ConfigError, Environment, Need
 from bot.core.errors import BackendError
 
@@ -22,7 +22,8 @@ def told(error: ConfigError) -> Iterator[Finding]:
     """The mistakes of the file or the environment, as findings."""
     for problem in error.problems:
         key, _, text = problem.partition(": ")
-        yield _split(key, text)
+        variable = key.startswith(("SLACK_", "BREAKGLASS_"))
+        yield replace(_split(key, text), step=None if variable else Step.FILE)
 
 
 def _split(key: str, text: str) -> Finding:

@@ -32,8 +32,8 @@ async def test_every_mistake_of_a_wrong_file_is_listed_with_its_key_and_its_mend
     said = await it.breakglass("check")
     assert (said.code, said.err) == (3, "")
     for key, mending in (
-        ("accesses.vault.requesters", "Did you mean “on-call”?"),
-        ("scenarios.locked.accesses", "Did you mean “vault”?"),
+        ("accesses.vault.requesters[0]", "Did you mean “on-call”?"),
+        ("scenarios.locked.accesses[0]", "Did you mean “vault”?"),
         ("backends.vault.kind", "Known here:"),
     ):
         assert f"    ✗ {key}: " in said.out

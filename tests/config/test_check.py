@@ -527,7 +527,7 @@ async def test_a_provider_that_says_nothing_at_all_is_waited_for_only_so_long() 
 
 def test_the_mistakes_of_a_file_are_findings_too() -> None:
     (found,) = told(ConfigError(["a.b: This is wrong. Mend it. Soon."]))
-    assert found == Finding(Severity.ERROR, "a.b", "This is wrong.", "Mend it. Soon.")
+    assert found == Finding(Severity.ERROR, "a.b", "This is wrong.", "Mend it. Soon.", Step.FILE)
 
 
 def _terms(tiers: tuple[Tier, ...]) -> Terms:
