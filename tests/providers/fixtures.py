@@ -64,7 +64,7 @@ def cluster() -> Iterator[Cluster]:
         try:
             server = PostgresServer(Path(place) / "server", version=version)
         except WheelMissing as missing:
-            _absent(f"PostgreSQL: {missing}")
+            absent(f"PostgreSQL: {missing}")
         with server:
             yield Cluster(server.url(), ours=True)
 
@@ -111,7 +111,7 @@ def account() -> Iterator[Account]:
     try:
         from moto.server import ThreadedMotoServer
     except ImportError as missing:
-        _absent(f"AWS: {missing.name} is not installed")
+        absent(f"AWS: {missing.name} is not installed")
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
@@ -145,10 +145,11 @@ def sshd_here() -> None:
     from tests.providers.sshd import missing  # asyncssh may be missing too
 
     if reason := missing():
-        _absent(reason)
+        absent(reason)
 
 
-def _absent(reason: str) -> NoReturn:
+def absent(reason: str) -> NoReturn:
+    """Skip, or fail where every provider must be there."""
     if os.environ.get("BREAKGLASS_REQUIRE_PROVIDERS") == "1":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)  # on a newcomer's machine; where providers are required it failed above
