@@ -29,7 +29,7 @@ from bot.slack.connect import SocketMode, Transport, web_client, who_we_are
 from bot.slack.delivery import Channels, Delivery
 from bot.slack.http import SignedHttp
 from bot.slack.people import Pause, SlackPeople
-from bot.store import Clock, Store, is_file, migrate, only_server, open_engine
+from bot.store import Clock, Right, Store, is_file, migrate, only_server, open_engine, require_rights
 from bot.store.also import bind_team
 from bot.web.health import health_pages
 
@@ -50,13 +50,14 @@ async def serve(config: Config, env: Mapping[str, str]) -> None:
         BreakglassError: it cannot start; the text says why.
     """
     url = config.environment.database_url.reveal()
-    with only_server(url):
+    async with only_server(url) as right:
         if is_file(url):
             engine = open_engine(url)
             await migrate(engine)
             await engine.dispose()
         async with office(config, env) as place:
-            await run(assemble(config, place), _stop_signal())
+            await require_rights(place.store.engine)
+            await run(assemble(config, place, right=right), _stop_signal())
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class Server:
     delivery: Delivery
     channels: Channels
     transport: Transport
+    right: Right
 
     def trouble(self) -> dict[str, str]:
         """Everything that keeps it from being ready."""
@@ -83,16 +85,22 @@ class Server:
             "keeper": None if self.keeper.is_fresh(self.clock()) else "the keeper has not swept lately.",
             "audit_channel": self.channel.closed(),
             "history": self.sealer.closed(),
+            "database": self.right.lost(),
             "slack": self.transport.closed(),
         }
         return {name: text for name, text in found.items() if text is not None}
 
 
 def assemble(
-    config: Config, place: Office, *, clock: Clock = utc_now, pause: Pause = asyncio.sleep
+    config: Config,
+    place: Office,
+    *,
+    clock: Clock = utc_now,
+    pause: Pause = asyncio.sleep,
+    right: Right | None = None,
 ) -> Server:
     """Builds the server over an open office. Tests pass a clock and a `pause` of their own."""
-    store = place.store
+    store, held = place.store, right or Right()
     keeper = Keeper(store, place.access, place.providers, config.keeper.reconcile_every)
     client = web_client(config.environment.slack_bot_token, config.environment.slack_api_url)
     assert config.environment.signing_key_file is not None
@@ -108,7 +116,7 @@ def assemble(
         providers=place.providers,
         people=people,
         factors=place.factors,
-        closed=lambda: sealer.closed() or channel.closed(),
+        closed=lambda: held.lost() or sealer.closed() or channel.closed(),
         start=keeper.start,
     )
     channels = Channels(config.channels.requests, config.channels.audit, config.channels.security)
@@ -126,6 +134,7 @@ def assemble(
         delivery=Delivery(client, store, channels, channel, people.faces, pause=pause),
         channels=channels,
         transport=_transport(config, store, pause),
+        right=held,
     )
 
 
@@ -140,6 +149,7 @@ async def run(server: Server, stop: asyncio.Event) -> None:
     config, store, keeper = server.config, server.store, server.keeper
     async with AsyncExitStack() as stack:
         work = await stack.enter_async_context(_background())
+        work.start(server.right.keep())
         await keeper.boot()
         work.start(keeper.run())
         await stack.enter_async_context(

@@ -96,7 +96,15 @@ def parser() -> argparse.ArgumentParser:
 
     command("serve", _serve, "Run the server: Slack, the keeper, the history.", machine_readable=False)
     command("check", _check, "Find mistakes and lock-outs before the night they matter.")
-    command("migrate", _migrate, "Bring the database to this version's schema.")
+    command(
+        "migrate", _migrate, "Bring the database to this version's schema, and its roles to their rights."
+    )
+
+    copy = command("copy", _copy, "Move the history to another database: BREAKGLASS_COPY_TO names it.")
+    copy.add_argument(
+        "--cancel", action="store_true", help="the copy is never to be used: serve the source again"
+    )
+
     command("status", _status, "List every request that is not over.")
 
     revoke = command("revoke", _revoke, "End access now, also while Slack is down or the server stopped.")
@@ -130,6 +138,12 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--transport", choices=("socket", "http"), default="socket", help="how Slack reaches the bot"
     )
+    demo.add_argument(
+        "--store",
+        choices=("sqlite", "postgres"),
+        default="sqlite",
+        help="where the bot keeps its history: a file, or a second database of the embedded PostgreSQL",
+    )
     demo.add_argument("--wire-log", type=Path, metavar="FILE", help="write every Web API call as a JSON line")
     demo.add_argument("--no-browser", action="store_true", help="do not open a browser")
     return found
@@ -147,14 +161,29 @@ async def _serve(options: argparse.Namespace) -> int:
 
 
 async def _migrate(options: argparse.Namespace) -> int:
-    from bot.config import MIGRATE, Environment
-    from bot.store import migrate, open_engine
+    from bot.operate import migrating
 
-    engine = open_engine(Environment.read(os.environ, need=MIGRATE).database_url.reveal())
-    before, after = await migrate(engine)
-    await engine.dispose()
-    said = "is up to date" if before == after else "was migrated"
-    _say(options, {"before": before, "after": after}, f"The database {said}: schema {after}.")
+    found = await migrating.migrate(os.environ)
+    said = "is up to date" if found["before"] == found["after"] else "was migrated"
+    _say(options, found, f"The database {said}: schema {found['after']}.")
+    return DONE
+
+
+async def _copy(options: argparse.Namespace) -> int:
+    from bot.operate import copying
+
+    if options.cancel:
+        taken = await copying.cancelled(os.environ)
+        text = "The mark is gone: this history may be served again. Never serve the copy: the two would fork."
+        _say(options, {"cancelled": taken}, text if taken else "This history was not marked as copied.")
+        return DONE
+    try:
+        found = await copying.copied(os.environ, lambda sentence: print(sentence, file=sys.stderr))
+    except copying.Unsound as error:
+        for line in str(error).splitlines():
+            print(f"breakglass: {line}", file=sys.stderr)
+        return FOUND
+    _say(options, found, copying.copied_text(found))
     return DONE
 
 
@@ -234,7 +263,9 @@ async def _demo(options: argparse.Namespace) -> int:
     if not options.tour:
         print("breakglass: only `demo --tour` exists so far; it plays the whole story here.", file=sys.stderr)
         return WRONG
-    return await tour(config=options.config, wire_log=options.wire_log, transport=options.transport)
+    return await tour(
+        config=options.config, wire_log=options.wire_log, transport=options.transport, store=options.store
+    )
 
 
 # --- what the commands share ----------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from bot.config import Config
 from bot.core.errors import BreakglassError
 from bot.factors import Factors
 from bot.mfa import Vault
-from bot.store import Clock, Store, open_engine, require_current
+from bot.store import Clock, Store, open_engine, require_current, require_here
 
 
 def utc_now() -> datetime:
@@ -65,12 +65,14 @@ async def office(
 
     Raises:
         SchemaOutdated: run `breakglass migrate`.
+        Moved: the history was copied elsewhere and grows there.
         BreakglassError: the database is another installation's, or a grant in force has no backend.
     """
     async with AsyncExitStack() as stack:
         engine = open_engine(config.environment.database_url.reveal())
         stack.push_async_callback(engine.dispose)
         await require_current(engine)
+        await require_here(engine)
         store = Store(engine, clock, config.policy.hash)
         await store.begin_history(config.installation, origin_of(config))
         providers = providers_of(config, env, complete=complete)

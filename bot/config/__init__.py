@@ -5,12 +5,13 @@ as `key.path: What is wrong. How to mend it.`
 """
 
 from bot.config.duration import parse_duration, write_duration
-from bot.config.environment import MIGRATE, SERVE, VERIFY, Environment, Need, Transport, config_path
+from bot.config.environment import COPY, MIGRATE, SERVE, VERIFY, Environment, Need, Transport, config_path
 from bot.config.errors import ConfigError
 from bot.config.file import Backend, Channels, File, History, Http, Keeper, Role, Slack
 from bot.config.loading import Config, SettingsOf, load
 
 __all__ = [
+    "COPY",
     "MIGRATE",
     "SERVE",
     "VERIFY",

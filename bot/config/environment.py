@@ -27,15 +27,20 @@ class Need(StrEnum):
 
     SLACK = "slack"
     DATABASE = "database"
+    OWNER = "owner"
+    COPY = "copy"
     SECRET_KEYS = "keys"  # noqa: S105 - a name, not a secret
     SIGNING_KEY = "signing"
 
 
-SERVE: Final = frozenset(Need)
-"""A server needs everything."""
+SERVE: Final = frozenset(Need) - {Need.OWNER, Need.COPY}
+"""A server needs everything but what would let it change its own tables."""
 
-MIGRATE: Final = frozenset({Need.DATABASE})
+MIGRATE: Final = frozenset({Need.DATABASE, Need.OWNER})
 """So little is needed to change the schema."""
+
+COPY: Final = frozenset({Need.DATABASE, Need.COPY})
+"""From here to there."""
 
 VERIFY: Final = frozenset({Need.DATABASE})
 """The verifier trusts no key of ours."""
@@ -89,6 +94,15 @@ VARIABLES: Final[Mapping[str, Variable]] = {
         "`sqlite:///path` or `postgresql://user:password@host/database`. "
         f"Default: `{DEFAULT_DATABASE}`, a file in the working directory.",
     ),
+    "BREAKGLASS_OWNER_DATABASE_URL": Variable(
+        Need.OWNER,
+        False,
+        "The same PostgreSQL database as the role that owns the tables, for `breakglass migrate` alone. The "
+        "server must not have it. Not used with SQLite.",
+    ),
+    "BREAKGLASS_COPY_TO": Variable(
+        Need.COPY, True, "Where `breakglass copy` copies the history to: an address like the one it is in."
+    ),
     "BREAKGLASS_SECRET_KEYS": Variable(
         Need.SECRET_KEYS,
         True,
@@ -121,6 +135,8 @@ class Environment:
     """Ends with a slash, as slack-sdk wants it."""
     database_url: Secret = _EMPTY
     """Names an asynchronous driver: `sqlite+aiosqlite://` or `postgresql+asyncpg://`."""
+    owner_database_url: Secret = _EMPTY
+    copy_to: Secret = _EMPTY
     secret_keys: tuple[Secret, ...] = ()
     """Fernet keys, the current one first."""
     signing_key_file: Path | None = None
@@ -147,6 +163,8 @@ class Environment:
             slack_signing_secrets=_secrets(reader.get("SLACK_SIGNING_SECRET", _signing_secrets)),
             slack_api_url=reader.get("SLACK_API_URL", _api(allow_other=allow_other)) or SLACK_API,
             database_url=Secret(reader.get("BREAKGLASS_DATABASE_URL", _database, DEFAULT_DATABASE)),
+            owner_database_url=Secret(reader.get("BREAKGLASS_OWNER_DATABASE_URL", _database)),
+            copy_to=Secret(reader.get("BREAKGLASS_COPY_TO", _database)),
             secret_keys=_secrets(reader.get("BREAKGLASS_SECRET_KEYS", _fernet_keys)),
             signing_key_file=Path(file)
             if (file := reader.get("BREAKGLASS_SIGNING_KEY_FILE", _private))
@@ -232,9 +250,24 @@ def _database(text: str) -> str:
             raise ValueError("A history must outlive the process. Name a file: sqlite:///breakglass.db.")
         return f"sqlite+aiosqlite://{rest}"
     if scheme in {"postgres", "postgresql", "postgresql+asyncpg"}:
-        # libpq's word for TLS is `sslmode`; asyncpg's is `ssl`, with the same values.
-        return f"postgresql+asyncpg://{rest.replace('?sslmode=', '?ssl=').replace('&sslmode=', '&ssl=')}"
+        if not _readable(f"postgresql://{rest}"):
+            raise ValueError(
+                "This address cannot be read. Write postgresql://role:password@host:5432/database, with "
+                "special characters of the password as %XX."
+            )
+        return f"postgresql+asyncpg://{rest}"
+    dialect, _, driver = scheme.partition("+")
+    if dialect in {"postgres", "postgresql"} and driver:
+        raise ValueError(f"The driver {driver!r} is not used here. Write postgresql:// without one.")
     raise ValueError("Only SQLite and PostgreSQL are supported. Write sqlite:///path or postgresql://….")
+
+
+def _readable(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.path.strip("/")) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _fernet_keys(text: str) -> str:

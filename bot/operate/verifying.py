@@ -4,7 +4,8 @@ Rule: it reads beside a running server, and trusts neither that server nor the d
 """
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final, TypedDict
 
@@ -47,21 +48,12 @@ async def verify(env: Mapping[str, str], *, key: str | None, checkpoints: Path |
     Raises:
         ConfigError: the key or the file of checkpoints cannot be used.
     """
-    verifier, memory = _keys(env, key)
+    verifier, memory = keys_of(env, key)
     collected = _collected(checkpoints) if checkpoints is not None else []
     if collected and verifier is None:
         raise ConfigError(["--checkpoints: Without the verifier key they prove nothing. Add --key."])
-    async with reading(env) as reader:
-        report = await history.verify(
-            _rows(reader),
-            head=await reader.head(),
-            requests=await reader.everything(),
-            verifier=verifier,
-            notes=[checkpoint.note for checkpoint in await reader.checkpoints()],
-            collected=collected,
-            remembered=memory,
-            now=utc_now(),
-        )
+    async with reading(env) as database, database.at_once() as reader:
+        report = await report_on(reader, verifier, collected=collected, memory=memory, now=utc_now())
     return {
         "sound": report.sound,
         "events": report.events,
@@ -76,6 +68,27 @@ async def verify(env: Mapping[str, str], *, key: str | None, checkpoints: Path |
     }
 
 
+async def report_on(
+    reader: Reader,
+    verifier: Verifier | None,
+    *,
+    collected: Sequence[str] = (),
+    memory: Frontier | None = None,
+    now: datetime | None = None,
+) -> history.Report:
+    """The whole history in one database checked; `reader` must see one moment of it. See `audit.verify`."""
+    return await history.verify(
+        _rows(reader),
+        head=await reader.head(),
+        requests=await reader.everything(),
+        verifier=verifier,
+        notes=[checkpoint.note for checkpoint in await reader.checkpoints()],
+        collected=collected,
+        remembered=memory,
+        now=now,
+    )
+
+
 def _collected(file: Path) -> list[str]:
     try:
         found = notes_in(file.read_text())
@@ -86,7 +99,8 @@ def _collected(file: Path) -> list[str]:
     return found
 
 
-def _keys(env: Mapping[str, str], key: str | None) -> tuple[Verifier | None, Frontier | None]:
+def keys_of(env: Mapping[str, str], key: str | None) -> tuple[Verifier | None, Frontier | None]:
+    """The verifier key, given or that of the signing key file, and what the signer remembers."""
     file = env.get("BREAKGLASS_SIGNING_KEY_FILE")
     try:
         if key is not None:

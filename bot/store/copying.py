@@ -95,6 +95,11 @@ async def copy(
             raise BreakglassError("There is no history to copy: the server has never run on this database.")
         marked = await here.scalar(select(t.moved.c.to))
         found = await _rows(there)
+        if marked not in {None, to}:
+            raise Moved(
+                f"This history was copied to {marked} already. If that copy is never to be used, run "
+                "`breakglass copy --cancel` first."
+            )
         if any(found.values()):
             return await _finished(there, clock, before, found, to=to, marked=marked is not None)
         tell(f"Verifying {before.size} events before.")

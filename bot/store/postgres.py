@@ -85,8 +85,8 @@ _SENTENCES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (
         asyncpg.InvalidPasswordError,
         (
-            "PostgreSQL at {where} does not let role {role!r} in with this password. Mend the address, or let an "
-            "administrator set it: ALTER ROLE {quoted} PASSWORD '…'"
+            "PostgreSQL at {where} does not let role {role!r} in with this password. Mend the address, or "
+            "let an administrator set it: ALTER ROLE {quoted} PASSWORD '…'"
         ),
     ),
     (
@@ -99,8 +99,8 @@ _SENTENCES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (
         asyncpg.InvalidAuthorizationSpecificationError,
         (
-            "PostgreSQL at {where} does not let role {role!r} in ({said}). Make the role, or add a line for it "
-            "to pg_hba.conf."
+            "PostgreSQL at {where} does not let role {role!r} in ({said}). Make the role, or add a line for "
+            "it to pg_hba.conf."
         ),
     ),
     (
@@ -115,22 +115,22 @@ _SENTENCES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (
         ssl.SSLError,
         (
-            "TLS with {where} failed ({reason}). Name the authority's certificate with sslrootcert=FILE, and the "
-            "host as its certificate does."
+            "TLS with {where} failed ({reason}). Name the authority's certificate with sslrootcert=FILE, and "
+            "the host as its certificate does."
         ),
     ),
     (
         TimeoutError,
         (
-            f"No database answers at {{where}} within {CONNECT_WITHIN:.0f} s. Is the address right, and does a "
-            "firewall let it through?"
+            f"No database answers at {{where}} within {CONNECT_WITHIN:.0f} s. Is the address right, and does "
+            "a firewall let it through?"
         ),
     ),
     (
         _NoTls,
         (
-            "PostgreSQL at {where} does not offer TLS, and the address asks for it. Switch it on there (ssl = "
-            "on), or, on a network that nobody else is on, write sslmode=disable."
+            "PostgreSQL at {where} does not offer TLS, and the address asks for it. Switch it on there "
+            "(ssl = on), or, on a network that nobody else is on, write sslmode=disable."
         ),
     ),
     (

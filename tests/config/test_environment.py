@@ -98,7 +98,7 @@ def test_a_command_that_needs_the_database_alone_does_not_look_at_the_rest(need:
         ("sqlite+aiosqlite:///x.db", "sqlite+aiosqlite:///x.db"),
         ("postgres://h/d", "postgresql+asyncpg://h/d"),
         ("postgresql+asyncpg://h/d", "postgresql+asyncpg://h/d"),
-        ("postgresql://h/d?sslmode=verify-full", "postgresql+asyncpg://h/d?ssl=verify-full"),
+        ("postgresql://h/d?sslmode=verify-full", "postgresql+asyncpg://h/d?sslmode=verify-full"),
     ],
 )
 def test_a_plain_database_url_gets_its_asynchronous_driver(url: str, normal: str) -> None:
