@@ -13,7 +13,7 @@ from bot.office import utc_now
 from bot.operate.looking import reading
 from bot.slack.connect import web_client
 from bot.slack.facts import SlackFacts
-from bot.store import DatabaseTrouble
+from bot.store import DatabaseTrouble, wrong_rights
 
 UNSEEN: Final = """\
 Not to be seen from here: whether commands, clicks and events reach the bot. Start it (breakglass serve), then
@@ -98,6 +98,12 @@ async def _database(env: Mapping[str, str]) -> tuple[str, set[PersonId], list[Fi
     """What was seen of it, who has a second factor, and what is wrong with it."""
     try:
         async with reading(env) as reader:
+            found = [
+                Finding(Severity.ERROR, "BREAKGLASS_DATABASE_URL", wrong.sentence, f"Run: {wrong.mend}")
+                for wrong in await wrong_rights(reader.engine)
+            ]
+            if found:
+                return "", set(), found
             return f"{await reader.last_seq()} events in its history.", await reader.enrolled(), []
     except BreakglassError as error:
         return "", set(), [_unreadable(str(error))]
