@@ -33,8 +33,9 @@ class WheelMissing(Exception):
 class PostgresServer:
     """One server on a free port, with a superuser `postgres` whose password is random.
 
-    `with PostgresServer() as server: connect(server.url())`. It is a child process: `stop` ends exactly that
-    one, and the data goes with it unless `directory` was given.
+    `with PostgresServer() as server: connect(server.url())`. It is a child process, in a session of its own
+    so that Ctrl-C reaches only whoever started it: `stop` ends exactly that one, and the data goes with it
+    unless `directory` was given.
 
     Args:
         directory: where the data lives, kept after `stop`, started again next time; None: a temporary one.
@@ -140,7 +141,7 @@ class PostgresServer:
                     str(self._program("postgres")), "-D", str(data), "-p", str(self.port),
                     *(part for option in options for part in ("-c", option)),
                 ],
-                stdout=log, stderr=log, cwd=self._home, user=_somebody(),
+                stdout=log, stderr=log, cwd=self._home, user=_somebody(), start_new_session=True,
             )  # fmt: skip
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
@@ -154,6 +155,7 @@ class PostgresServer:
         done = subprocess.run(
             [str(self._program(program)), *arguments],
             check=False, capture_output=True, text=True, cwd=self._home, user=_somebody(),
+            start_new_session=True,
         )  # fmt: skip
         if done.returncode:
             raise RuntimeError(f"{program} failed: {done.stdout}{done.stderr}")

@@ -8,18 +8,20 @@ checkpoints copied from the channel.
 
 import asyncio
 import json
+import os
 import re
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bot.config import Transport
 from bot.core.errors import BreakglassError
 from bot.demo.database import WheelMissing
+from bot.demo.narrator import Narrator
+from bot.demo.plan import TOUR, StageError, StoreKind
 from bot.demo.production import Answer
-from bot.demo.stage import Stage, StageError, last_words, make_keys, server, stage
+from bot.demo.stage import Stage, stage
 from bot.sandbox import CannotDoError, Message, Modal
 from bot.sandbox.wire import Exchange
 
@@ -31,42 +33,23 @@ class NotAsTold(Exception):
     """A step did not go as the story says."""
 
 
-class Narrator:
-    """Says what happens, when, and how long it took."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-        self.steps = 0
-
-    def say(self, text: str) -> None:
-        """Progress."""
-        print(f"[{time.monotonic() - self._began:6.1f} s]   … {text}", flush=True)
-
-    def chapter(self, text: str) -> None:
-        """A heading."""
-        print(f"\n{text}", flush=True)
-
-    @asynccontextmanager
-    async def step(self, text: str) -> AsyncIterator[None]:
-        """One step: told once it is done."""
-        before = time.monotonic()
-        try:
-            yield
-        except Exception:
-            print(f"[{time.monotonic() - self._began:6.1f} s]   ✗ {text}", flush=True)
-            raise
-        took = time.monotonic() - before
-        self.steps += 1
-        print(f"[{time.monotonic() - self._began:6.1f} s]   ✓ {text}  ({took:.2f} s)", flush=True)
-
-
-async def tour(*, config: Path | None, wire_log: Path | None, transport: Transport = "socket") -> int:
+async def tour(
+    *,
+    config: Path | None,
+    wire_log: Path | None,
+    transport: Transport = "socket",
+    store: StoreKind = "sqlite",
+) -> int:
     """Plays it. Returns the exit code: 0 when every step was as told."""
+    # BREAKGLASS_DATABASE_URL keeps the history of a tour, for whoever wants to look at it afterwards.
+    database = os.environ.get("BREAKGLASS_DATABASE_URL") if store == "sqlite" else None
+    plan = replace(TOUR, config=config, transport=transport, store=store, database=database)
     narrator = Narrator()
     calls: list[Exchange] = []
     secrets: list[str] = []
     try:
-        async with stage(config, narrator.say, transport) as set_stage:
+        narrator.chapter("Before the emergency")
+        async with stage(plan, narrator) as set_stage:
             set_stage.sandbox.on_call(calls.append)
             try:
                 await _Story(set_stage, narrator, secrets).play()
@@ -88,31 +71,18 @@ class _Story:
         self._secrets = secrets
 
     async def play(self) -> None:
-        """From keys to verification."""
-        try:
-            await self._prepare()
-            async with server(self._stage):
+        """From an ordinary day to verification."""
+        async with self._told.step("Alice has no access on an ordinary day: the database refuses her query"):
+            refused(await self._as_alice(ORDERS))
+        self._told.say("starting the bot, unchanged, over Slack's protocol")
+        async with self._stage.supervised(self._told.say, again=False) as bot:
+            try:
                 await self._first_night()
                 await self._second_night()
                 await self._auditor()
-        except BaseException:
-            print(f"\nThe server's last words:\n{last_words(self._stage)}", flush=True)
-            raise
-
-    # --- before ---------------------------------------------------------------------------------------
-
-    async def _prepare(self) -> None:
-        step = self._told.step
-        self._told.chapter("Before the emergency")
-        async with step("The operator makes keys and brings the database to its schema"):
-            await make_keys(self._stage)
-            await self._stage.breakglass_json("migrate")
-        async with step("Alice, Bob and Dana have authenticators"):
-            for who in ("alice", "bob", "dana"):
-                await self._stage.enrol(who)
-        async with step("Alice has no access on an ordinary day: the database refuses her query"):
-            refused(await self._as_alice(ORDERS))
-        self._told.say("starting the bot, unchanged, over Slack's protocol")
+            except BaseException:
+                print(f"\nThe bot's last words:\n{bot.last_words()}", flush=True)
+                raise
 
     # --- the first night ------------------------------------------------------------------------------
 
@@ -142,7 +112,7 @@ class _Story:
             await self._card("Active", id)
             expect(await self._as_alice(ORDERS), "three orders", lambda got: len(got.rows) == 3)
         async with step("Alice leaves a session open; at the end it is cut and the database refuses her"):
-            session = await self._stage.production.session("alice", self._stage.production.alice)
+            session = await self._stage.production.session("alice", self._stage.production.passwords["alice"])
             self._told.say("waiting for the end of the 8 seconds")
             expect(await session.is_cut(within=20), "the session cut", bool)
             refused(await self._as_alice(ORDERS))
@@ -215,7 +185,7 @@ class _Story:
             expect(numbers, "numbers without a gap", lambda got: got == list(range(got[0], got[-1] + 1)))
         async with step("The history verifies against checkpoints copied from the channel"):
             copied = self._stage.home / "checkpoints.txt"
-            messages = self._stage.persona("dana").messages(self._stage.audit)
+            messages = self._stage.persona("dana").messages(self._stage.places.audit)
             copied.write_text("\n".join(message.human_text() for message in messages))
             found = await self._stage.breakglass_json("verify", "--checkpoints", str(copied))
             expect(found, "sound, with collected checkpoints", lambda got: got["sound"] and got["collected"])
@@ -227,7 +197,7 @@ class _Story:
 
     async def _form(self) -> Modal:
         alice = self._stage.persona("alice")
-        outcome = await alice.command("/breakglass", self._stage.requests)
+        outcome = await alice.command("/breakglass", self._stage.places.requests)
         expect(outcome.error, "an answer in time", lambda error: error is None)
         return await self._window("alice", "Break-glass access")
 
@@ -274,7 +244,7 @@ class _Story:
 
     async def _card(self, saying: str, id: str | None = None) -> Message:
         def there() -> Message | None:
-            for message in reversed(self._stage.persona("alice").messages(self._stage.requests)):
+            for message in reversed(self._stage.persona("alice").messages(self._stage.places.requests)):
                 text = message.human_text()
                 if message.buttons() is not None and saying in text and (id is None or id in text):
                     return None if message.thread_ts not in {None, message.ts} else message
@@ -293,7 +263,7 @@ class _Story:
         await self._stage.sandbox.wait_for(heard, timeout=10)
 
     async def _as_alice(self, sql: str) -> Answer:
-        return await self._stage.production.query("alice", self._stage.production.alice, sql)
+        return await self._stage.production.query("alice", self._stage.production.passwords["alice"], sql)
 
     async def _marked(self) -> list[str]:
         return await self._stage.production.marked("bg-example-")
@@ -312,7 +282,8 @@ class _Story:
 
     def _numbers(self) -> list[int]:
         carried = [
-            message.metadata or {} for message in self._stage.persona("dana").messages(self._stage.audit)
+            message.metadata or {}
+            for message in self._stage.persona("dana").messages(self._stage.places.audit)
         ]
         spans = [one["event_payload"] for one in carried if one.get("event_type") == "breakglass_audit"]
         return [number for span in spans for number in range(span["first"], span["last"] + 1)]
@@ -343,7 +314,7 @@ def id_of(card: Message) -> str:
 def _standing_secrets(on: Stage) -> list[str]:
     phones = [phone.secret.reveal() for phone in on.phones.values()]
     slack = [on.app.bot_token, on.app.app_token, on.app.signing_secret]
-    return [*slack, on.production.alice, on.production.broker_url, *phones]
+    return [*slack, *on.production.passwords.values(), on.production.broker_url, *phones]
 
 
 def _redacted(calls: list[Exchange], secrets: list[str]) -> str:
