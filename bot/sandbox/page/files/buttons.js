@@ -74,14 +74,13 @@ export function overflow(element, { shown, block, label }) {
     menu.append(...items);
     menu.addEventListener("keydown", (event) => travel(event, items));
     menu.addEventListener("toggle", (event) => {
-        const isOpen = event.newState === "open";
-        opener.setAttribute("aria-expanded", String(isOpen));
-        if (isOpen) items[0].focus();
+        opener.setAttribute("aria-expanded", String(event.newState === "open"));
     });
     opener.addEventListener("click", () => {
         if (isBusy(opener, shown)) return;
         menu.showPopover();
         besides(menu, opener);
+        items[0].focus();
     });
     return make("span", { class: "bk-overflow-holder" }, opener, menu);
 }

@@ -186,7 +186,7 @@ function picture(block, context, kind = "bk-image") {
         ? make("img", { class: kind, src: address, alt: block.alt_text })
         : together(
               make("span", { class: "bk-absent-image", dir: "auto" }, `Picture: ${block.alt_text}`),
-              safeAddress(address) && make("span", { class: "bk-small" }, link(address, context, "open")),
+              safeAddress(address) && make("span", { class: "bk-small" }, " ", link(address, context, "open")),
           );
     return title ? make("figure", {}, title, shown) : make("span", { class: "bk-picture" }, shown);
 }
