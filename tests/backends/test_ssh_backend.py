@@ -8,6 +8,7 @@ from tests.backends.contract import Contract
 from tests.backends.ssh_rig import SshRig, ssh_rig
 
 
+@pytest.mark.heavy
 @pytest.mark.usefixtures("sshd_here")
 class TestOwnKey(Contract):
     @pytest.fixture

@@ -33,7 +33,7 @@ def missing() -> str:
     absent = [name for name, path in names.items() if not path]
     if absent:
         return f"SSH: {', '.join(absent)} not installed (Debian: apt-get install openssh-server)"
-    if not Path(PYTHON).stat().st_uid == 0:
+    if Path(PYTHON).stat().st_uid != 0:
         return f"SSH: sshd would not run {PYTHON}, which root does not own"
     return ""
 
@@ -108,10 +108,14 @@ class Sshd:
         }
         self.config.write_text(json.dumps({**settings, **changes}))
 
-    def authorize(self, *more: str, options: str = "restrict,", user: str = "serve") -> None:
+    @property
+    def serve(self) -> str:
+        """The forced command of our control login."""
+        return f"{PYTHON} -I {HELPER} --config {self.config} serve"
+
+    def authorize(self, *more: str, options: str = "restrict,") -> None:
         """Who may log in without a certificate: our control login, and `more` lines."""
-        command = f"{PYTHON} -I {HELPER} --config {self.config} {user}"
-        self.keys.write_text("\n".join([f'{options}command="{command}" {self.control}', *more, ""]))
+        self.keys.write_text("\n".join([f'{options}command="{self.serve}" {self.control}', *more, ""]))
 
     def helper(self, *words: str) -> str:
         """Runs breakglass-host as the operator, or its timer, does."""

@@ -3,6 +3,7 @@
     adapter      the four promises of a backend
     certificate  keys as people paste them, and what is signed
     handoff      what the person is shown, ready to paste
+    entry        what a host holds about a grant
     control      the connection to a host: one question, one answer
     checks       is each host set up, and is our own login there enough and no more?
     host         runs on the hosts: one file that an operator copies there
@@ -23,8 +24,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from bot.backends.marks import Marks
 from bot.backends.settings import Frozen, Misconfigured
-from bot.backends.ssh.adapter import Login, Ssh
-from bot.backends.ssh.certificate import Authority, public_key, read_private_key
+from bot.backends.ssh.adapter import Ssh
+from bot.backends.ssh.certificate import Authority, Login, public_key, read_private_key
 from bot.backends.ssh.control import Control, Host
 
 LONGEST_INSTALLATION = 100

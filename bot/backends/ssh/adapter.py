@@ -13,10 +13,10 @@ holds up the end unless it was never sent there. Nothing is kept between calls.
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import asyncssh
 
@@ -24,11 +24,10 @@ from bot.backends.marks import Marks
 from bot.backends.ssh import checks
 from bot.backends.ssh.certificate import Authority, Login, new_key, serial_of
 from bot.backends.ssh.control import Control
+from bot.backends.ssh.entry import Entry
 from bot.backends.ssh.handoff import handoff
 from bot.core.errors import BackendError, BackendRefused, BackendUnavailable
 from bot.core.model import EndedBy, Ending, Lease, Mark, Order
-
-__all__ = ["Login", "Ssh"]
 
 _ENDING: Final = Ending(
     EndedBy.PROVIDER,
@@ -68,29 +67,31 @@ class Ssh:
         self.ending(order)
         login = self.logins[order.scope["login"]]
         now, until = time.time(), int(order.expires_at.timestamp())
-        entry: dict[str, Any] = {
-            "mark": order.mark,
-            "login": order.scope["login"],
-            "narrowed": order.scope.get("host", ""),
-            "account": login.account,
-            "until": until,
-            "principal": order.principal,
-            "note": order.note,
-            "serial": serial_of(order.mark),
-            "hosts": [],
-        }
-        ask = {"do": "offer", "entry": entry, "now": now}
-        there, left_out = await self.control.ask_each(self._hosts(order), ask)  # (1)
+        entry = Entry(
+            mark=order.mark,
+            login=order.scope["login"],
+            narrowed=order.scope.get("host", ""),
+            account=login.account,
+            until=until,
+            principal=order.principal,
+            note=order.note,
+            serial=serial_of(order.mark),
+        )
+        offer = {"do": "offer", "entry": entry.dumps(), "now": now}
+        there, left_out = await self.control.ask_each(self._hosts(order), offer)  # (1)
         if not there:
             raise _all_of(left_out)
-        entry["hosts"] = sorted(there)
-        told, failed = await self.control.ask_each(there, {**ask, "do": "grant", "now": time.time()})  # (2)
+        entry = replace(entry, hosts=tuple(sorted(there)))
+        order_to_host = {"do": "grant", "entry": entry.dumps(), "now": time.time()}
+        told, failed = await self.control.ask_each(there, order_to_host)  # (2)
         if any(isinstance(error, BackendUnavailable) for error in failed.values()):
             raise _all_of(failed)
         if failed:
             await self.revoke(order)  # refused means that nothing of it exists anywhere
             raise _all_of(failed)
-        lease = self._lease(order.mark, {name: answer["entry"] for name, answer in told.items()}, {})
+        lease = self._lease(
+            order.mark, {name: Entry.of(answer.get("entry")) for name, answer in told.items()}
+        )
         if lease.altered:
             raise BackendUnavailable(f"Asked again, {order.mark} is not as it was granted: {lease.altered}.")
         registered = self.keys.get(order.principal)
@@ -117,7 +118,7 @@ class Ssh:
         """All hosts at the same time; those that answer have ended it, whatever the others do."""
         self.marks.demand(order.mark)
         ended, failed = await self.control.ask_each(self._hosts(order), {"do": "end", "mark": order.mark})
-        sent = {name for answer in ended.values() for name in answer.get("hosts") or ()}
+        sent = {str(name) for answer in ended.values() for name in answer.get("hosts") or ()}
         remaining = {name: error for name, error in failed.items() if not sent or name in sent}
         if remaining:
             raise _all_of(remaining)
@@ -127,19 +128,14 @@ class Ssh:
         answers, failed = await self.control.ask_each(self.control.hosts, {"do": "list"})
         if failed:
             raise _all_of(failed)
-        marks = {mark for answer in answers.values() for mark in (*answer["grants"], *answer["sessions"])}
-        return [
-            self._lease(
-                Mark(mark),
-                {
-                    name: answer["grants"][mark]
-                    for name, answer in answers.items()
-                    if mark in answer["grants"]
-                },
-                {name: answer["sessions"].get(mark, 0) for name, answer in answers.items()},
-            )
-            for mark in sorted(filter(self.marks.ours, marks))
-        ]
+        found: dict[str, dict[str, Entry | None]] = {}
+        for name, answer in answers.items():
+            if not isinstance(answer.get("grants"), dict):
+                raise BackendUnavailable(f"{name}: breakglass-host listed nothing that can be read.")
+            for mark, entry in answer["grants"].items():
+                if self.marks.ours(mark):
+                    found.setdefault(mark, {})[name] = Entry.of(entry)
+        return [self._lease(Mark(mark), entries) for mark, entries in sorted(found.items())]
 
     async def problems(self) -> Sequence[str]:
         """Is each host set up, and is our own login there enough and no more?"""
@@ -155,40 +151,34 @@ class Ssh:
         login = self.logins.get(scope.get("login", ""))
         return login.hosts if login else tuple(self.control.hosts)
 
-    def _lease(self, mark: Mark, entries: Mapping[str, Any], sessions: Mapping[str, int]) -> Lease:
-        """One lease out of what each host has about it; an entry that nobody can read is empty, or None."""
-        readable = {name: entry for name, entry in entries.items() if entry}
-        first: Mapping[str, Any] = next(iter(readable.values()), {})
-        where = {*entries, *(name for name, count in sessions.items() if count)}
-        scope = {"login": str(first.get("login", "")), "hosts": " ".join(sorted(where))}
-        if first.get("narrowed"):
-            scope["host"] = str(first["narrowed"])
-        ends = [int(entry["until"]) for entry in readable.values()]
-        changes = list(self._changes(entries, readable, where))
+    def _lease(self, mark: Mark, entries: Mapping[str, Entry | None]) -> Lease:
+        """One lease out of what each host has about it; None where that cannot be read."""
+        readable = {name: entry for name, entry in sorted(entries.items()) if entry is not None}
+        first = next(iter(readable.values()), None)
+        scope = {"login": first.login if first else "", "hosts": " ".join(sorted(entries))}
+        if first and first.narrowed:
+            scope["host"] = first.narrowed
         return Lease(
             mark,
-            str(first.get("principal", "")),
+            first.principal if first else "",
             scope,
-            datetime.fromtimestamp(max(ends), UTC) if ends else None,
-            altered="; ".join(changes),
+            datetime.fromtimestamp(max(entry.until for entry in readable.values()), UTC) if first else None,
+            altered="; ".join(self._changes(entries, readable)),
         )
 
-    def _changes(
-        self, entries: Mapping[str, Any], readable: Mapping[str, Any], where: Iterable[str]
-    ) -> Iterable[str]:
+    def _changes(self, entries: Mapping[str, object], readable: Mapping[str, Entry]) -> Iterator[str]:
         """What differs from what we granted, in words."""
-        for name in sorted(where):
-            if name not in readable:
-                yield f"what {name} has about it cannot be read"
-        sent = {name for entry in readable.values() for name in entry["hosts"]}
+        for name in sorted(set(entries) - set(readable)):
+            yield f"what {name} has about it cannot be read"
+        sent = {name for entry in readable.values() for name in entry.hosts}
         for name in sorted(sent & set(self.control.hosts) - set(entries)):
             yield f"it is gone from {name}"
-        if len({entry["until"] for entry in readable.values()}) > 1:
+        if len({entry.until for entry in readable.values()}) > 1:
             yield "hosts have different ends for it"
-        for name, entry in sorted(readable.items()):
-            login = self.logins.get(entry["login"])
-            if login is not None and entry["account"] != login.account:
-                yield f"on {name} it is for the account {entry['account']}"
+        for name, entry in readable.items():
+            login = self.logins.get(entry.login)
+            if login is not None and entry.account != login.account:
+                yield f"on {name} it is for the account {entry.account}"
 
 
 def _all_of(errors: Mapping[str, BackendError]) -> BackendError:

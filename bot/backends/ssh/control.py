@@ -76,6 +76,7 @@ class Control:
         try:
             answer = json.loads(str(done.stdout)[:LONGEST_ANSWER])
             assert isinstance(answer, dict)
+            assert {"no", "failed"} & set(answer) or answer.get("did") == question["do"]
         except (ValueError, AssertionError):
             raise BackendUnavailable(
                 f"{name}: breakglass-host gave no answer that can be read. Run it on the host to see why."

@@ -3,8 +3,8 @@
 
 The rule: this host alone decides who is let in, and forgets nothing it must end. Each grant is a file here,
 named by its mark. sshd asks `login` about every certificate of our authority, so without its file a grant is
-no access. `login` notes sshd's process before it says yes, so every session is known by its mark; and `sweep`,
-once a minute, ends what is over even if nobody is left to say so.
+no access. `login` notes sshd's process before it says yes, so every session is known by its mark. `sweep`, once
+a minute, ends what is over even if nobody is left to say so.
 
     login    called by sshd (AuthorizedPrincipalsCommand): prints the one principal that may come in, if any
     serve    called by the forced command of our control login: one question as JSON in, one answer out
@@ -103,11 +103,17 @@ class Host:
         }  # fmt: skip
         act = acts.get(str(ask.get("do")))
         try:
-            return act(ask) if act else {"no": f"There is no {ask.get('do')!r} here (version {VERSION})."}
+            if act is None:
+                raise No(f"breakglass-host here is version {VERSION} and does not know {ask.get('do')!r}.")
+            return {"did": ask["do"], **act(ask)}
         except No as error:
             return {"no": str(error)}
-        except (Failed, OSError, subprocess.SubprocessError) as error:
-            return {"failed": str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}"}
+        except Failed as error:
+            return {"failed": str(error)}
+        except (OSError, subprocess.SubprocessError) as error:
+            return {
+                "failed": f"{type(error).__name__}: {error}. If files are missing: breakglass-host setup."
+            }
 
     def offer(self, ask: dict[str, Any]) -> dict[str, Any]:
         """Whether this host would take the grant; nothing is written."""
@@ -161,7 +167,7 @@ class Host:
         """Every grant here, and every mark with a session that lives."""
         grants = {file.name: self._entry("grants", file.name) for file in self._files("grants")}
         ended = {mark: self._entry("ended", mark) for mark in self._sessions() if mark not in grants}
-        return {"grants": {**ended, **grants}, "sessions": {m: len(p) for m, p in self._sessions().items()}}
+        return {"grants": {**ended, **grants}}
 
     def check(self, _ask: dict[str, Any]) -> dict[str, Any]:
         """What is wrong here: one sentence each, with its fix."""
@@ -173,7 +179,6 @@ class Host:
         wanted = " login %u %i %K"
         command = sshd.get("authorizedprincipalscommand", "")
         trusted = Path(sshd.get("trustedusercakeys", "none"))
-        age = int(time.time() - self._swept())
         sentences = {
             f"sshd does not trust our authority. Put its public key into {self.state}/ca.pub (run "
             f"breakglass-host setup) and set TrustedUserCAKeys {self.state}/ca.pub.":
@@ -188,8 +193,9 @@ class Host:
                 not self._readable(krl),
             "sshd's log does not say which grant came in. Set LogLevel VERBOSE.":
                 not sshd.get("loglevel", "").startswith(("VERBOSE", "DEBUG")),
-            f"Nothing was swept for {age} s: sessions would not end here by themselves. "
-            "Enable the timer: systemctl enable --now breakglass-host.timer.": age > SWEEP_AGE,
+            "The last sweep is minutes old: sessions would not end here by themselves. "
+            "Enable the timer: systemctl enable --now breakglass-host.timer.":
+                time.time() - self._swept() > SWEEP_AGE,
         }  # fmt: skip
         problems = [sentence for sentence, wrong in sentences.items() if wrong]
         return {"version": VERSION, "now": time.time(), "ca": self.ca, "problems": problems}
@@ -301,7 +307,7 @@ class Host:
             return None
         except (OSError, ValueError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return found if isinstance(found, dict) and isinstance(found.get("until"), int) else {}
 
     def _sessions(self) -> dict[str, list[int]]:
         """Processes of sshd that let a mark in and still live; notes of dead ones are removed."""
