@@ -5,20 +5,33 @@ from pathlib import Path
 
 import pytest
 
+from tests.providers.fixtures import cluster
 from tests.server.rig import Rig, rig
+from tests.store.conftest import kind
 
-CUT_OFF = pytest.mark.filterwarnings("ignore:<aiosqlite.core.Connection:ResourceWarning")
+__all__ = ["cluster", "kind"]
+
+CUT_OFF = pytest.mark.filterwarnings(
+    "ignore:<aiosqlite.core.Connection:ResourceWarning",
+    "ignore:unclosed connection <asyncpg:ResourceWarning",
+)
 """A crash in the middle of opening a connection to the database leaves it to the collector."""
+
+QUICK = {"test_a_night", "test_on_postgres", "test_people", "test_slack_away"}
+"""Stories that `make test` plays on PostgreSQL too; `make test-heavy` plays all of them there."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == Path(__file__).parent:
             item.add_marker(CUT_OFF)
+            if "postgres" in item.name and item.path.stem not in QUICK:
+                item.add_marker(pytest.mark.heavy)
 
 
 @pytest.fixture
-async def it(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
-    """In Socket Mode, unless the test asks for another transport."""
+async def it(tmp_path: Path, request: pytest.FixtureRequest, kind: str) -> AsyncIterator[Rig]:
+    """In Socket Mode, unless the test asks for another transport; on SQLite, and again on PostgreSQL."""
+    assert kind
     async with rig(tmp_path, transport=getattr(request, "param", "socket")) as built:
         yield built

@@ -11,22 +11,18 @@ times that Slack and the keeper set are real. `it.truth` is what the provider re
 """
 
 import asyncio
-import atexit
 import gc
 import io
 import json
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from unittest import mock
@@ -49,8 +45,9 @@ from bot.mfa import Vault
 from bot.office import office
 from bot.sandbox import App, Message, Modal, Outcome, Persona, Sandbox
 from bot.slack.manifest import over_http
-from bot.store import Store, open_engine
+from bot.store import Store, open_engine, shown
 from tests.server.ledger import ENTRY_POINTS, Truth
+from tests.store.fresh import fresh, plain
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 MANIFEST: Final[dict[str, Any]] = yaml.safe_load((ROOT / "manifest.yml").read_text())
@@ -232,6 +229,11 @@ class Rig:
         return found
 
     # --- the server's life ------------------------------------------------------------------------------
+
+    @property
+    def place(self) -> str:
+        """The database, as people are told."""
+        return shown(self.env["BREAKGLASS_DATABASE_URL"])
 
     @property
     def config(self) -> Config:
@@ -508,11 +510,11 @@ async def rig(
         app = _furnish(sandbox, yaml.safe_load(manifest))
         folder = home / "truth"
         folder.mkdir()
-        shutil.copy(await asyncio.to_thread(_empty_database), home / "breakglass.db")
+        address = await fresh(home / "breakglass.db")
         told = {"@PORT@": port, "@FOLDER@": str(folder), "@TRANSPORT@": transport, **(changes or {})}
-        env = _environment(home, sandbox, app, told)
+        env = _environment(home, sandbox, app, told, address)
         clock = Clock()
-        engine = open_engine(f"sqlite+aiosqlite:///{home}/breakglass.db")
+        engine = open_engine(address)
         it = Rig(home, sandbox, app, env, Truth(folder), Store(engine, clock), clock)
         with mock.patch.object(sys, "path", [*sys.path, str(home / "plugins")]):
             try:
@@ -550,7 +552,9 @@ def _furnish(sandbox: Sandbox, manifest: dict[str, Any]) -> App:
     return app
 
 
-def _environment(home: Path, sandbox: Sandbox, app: App, changes: Mapping[str, str]) -> dict[str, str]:
+def _environment(
+    home: Path, sandbox: Sandbox, app: App, changes: Mapping[str, str], address: str
+) -> dict[str, str]:
     text = CONFIG
     for old, new in changes.items():
         assert old in text, old
@@ -572,18 +576,8 @@ def _environment(home: Path, sandbox: Sandbox, app: App, changes: Mapping[str, s
             else {"SLACK_SIGNING_SECRET": app.signing_secret}
         ),
         "BREAKGLASS_ALLOW_OTHER_SLACK": "1",
-        "BREAKGLASS_DATABASE_URL": f"sqlite:///{home}/breakglass.db",
+        "BREAKGLASS_DATABASE_URL": plain(address),
         "BREAKGLASS_CONFIG": str(home / "breakglass.toml"),
         "BREAKGLASS_SECRET_KEYS": Vault.new_key(),
         "BREAKGLASS_SIGNING_KEY_FILE": str(home / "signing.key"),
     }
-
-
-@cache
-def _empty_database() -> Path:
-    """An empty database of this version, made once."""
-    file = Path(tempfile.mkdtemp(prefix="breakglass-test-")) / "empty.db"
-    said = command({"BREAKGLASS_DATABASE_URL": f"sqlite:///{file}"}, "migrate")
-    assert said.code == 0, said.err
-    atexit.register(shutil.rmtree, file.parent)
-    return file
