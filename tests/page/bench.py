@@ -1,4 +1,4 @@
-"""The bench: a bare document, under the page's own headers, in which the page's modules render what a test gives."""
+"""The bench: a bare document, under the page's own headers, in which its modules render what a test gives."""
 
 from pathlib import Path
 from typing import Any, Self
@@ -9,7 +9,8 @@ from tests.page.browser import headers
 
 _DOCUMENT = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Bench</title>
 <link rel="stylesheet" href="/files/style.css"><link rel="stylesheet" href="/files/blocks.css">
-<script type="module" src="/bench.js"></script></head><body><main><h1>Bench</h1><div id="place"></div></main></body></html>"""
+<script type="module" src="/bench.js"></script></head><body><main><h1>Bench</h1><div id="place"></div></main>
+</body></html>"""
 _SCRIPT = (Path(__file__).parent / "bench.js").read_text(encoding="utf-8")
 
 
@@ -56,7 +57,9 @@ class Bench:
 
     async def kinds(self) -> set[str]:
         """The names of all elements that are there."""
-        found = await self.place.evaluate("(place) => [...place.querySelectorAll('*')].map((each) => each.localName)")
+        found = await self.place.evaluate(
+            "(place) => [...place.querySelectorAll('*')].map((each) => each.localName)"
+        )
         return set(found)
 
     async def asked(self, *kinds: str) -> list[list[Any]]:

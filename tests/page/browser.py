@@ -1,7 +1,7 @@
 """A Chromium for tests, and windows in it that watch what the page does.
 
-A window fails its test when the page throws, when the browser has to enforce the policy of its headers, when a
-dialog of the browser opens, or when anything is asked of another host than this one.
+A window fails its test when the page throws, when the browser has to enforce the policy of its headers, when
+a dialog of the browser opens, or when anything is asked of another host than this one.
 """
 
 import os
@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]  # ships no types
 from playwright.async_api import Browser, Dialog, Page, Request, ViewportSize
 
 DESK: ViewportSize = {"width": 1440, "height": 900}
@@ -22,6 +23,10 @@ def installed() -> str | None:
     """Where a Chromium is; `BREAKGLASS_TEST_CHROMIUM` names another."""
     named = os.environ.get("BREAKGLASS_TEST_CHROMIUM")
     return named or next((found for name in CANDIDATES if (found := shutil.which(name))), None)
+
+
+AXE_OWN_STYLE = "sha256-ClwWBySjdokTMgFTY8f6jpvOkfv4vYTBwKvWSGmDZb0="
+"""axe-core 4.12 tries a style of its own, which the page's policy forbids: the one complaint not ours."""
 
 
 class Watch:
@@ -38,7 +43,8 @@ class Watch:
     def check(self) -> None:
         """Fail when anything did; begin anew."""
         complaints, self._complaints = self._complaints, []
-        unexpected = [each for each in complaints if not any(part in each for part in self._allowed)]
+        allowed = (*self._allowed, AXE_OWN_STYLE)
+        unexpected = [each for each in complaints if not any(part in each for part in allowed)]
         assert not unexpected, unexpected
 
     async def _dialog(self, opened: Dialog) -> None:
@@ -47,7 +53,10 @@ class Watch:
 
     def _asked(self, request: Request) -> None:
         parts = urlsplit(request.url)
-        if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname not in ("127.0.0.1", "localhost"):
+        if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname not in (
+            "127.0.0.1",
+            "localhost",
+        ):
             self._complaints.append(f"asked of another host: {request.url}")
 
 
@@ -78,10 +87,20 @@ async def window(
 async def picture(page: Page, name: str, *, whole: bool = False) -> None:
     """Keep what it looks like, where `PAGE_SCREENSHOTS` names a folder."""
     if folder := os.environ.get("PAGE_SCREENSHOTS"):
-        Path(folder).mkdir(parents=True, exist_ok=True)
         await page.screenshot(path=Path(folder) / f"{name}.png", full_page=whole, caret="initial")
+
+
+async def accessible(page: Page) -> None:
+    """Fail on what axe-core finds serious or critical."""
+    found = (await Axe().run(page)).response["violations"]
+    serious = [each for each in found if each["impact"] in ("serious", "critical")]
+    assert not serious, [(each["id"], [node["html"] for node in each["nodes"]][:3]) for each in serious]
 
 
 def headers(of: Mapping[str, str]) -> dict[str, str]:
     """The headers of an answer that are the page's policy."""
-    return {name: value for name, value in of.items() if name.startswith(("content-security", "x-content", "cross-"))}
+    return {
+        name: value
+        for name, value in of.items()
+        if name.startswith(("content-security", "x-content", "cross-"))
+    }

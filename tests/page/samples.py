@@ -62,7 +62,10 @@ ELEMENTS: dict[str, Json] = {
     "timepicker": {"initial_time": "02:17"},
     "datetimepicker": {"initial_date_time": 1763691420},
     "static_select": {
-        "option_groups": [{"label": text("Low"), "options": [ONE]}, {"label": text("High"), "options": [TWO, THREE]}],
+        "option_groups": [
+            {"label": text("Low"), "options": [ONE]},
+            {"label": text("High"), "options": [TWO, THREE]},
+        ],
         "placeholder": text("Pick one"),
     },
     "multi_static_select": {"options": OPTIONS, "max_selected_items": 2},
@@ -112,7 +115,10 @@ BLOCKS: dict[str, Json] = {
         "thumbnail_url": "https://pictures.example/v.png",
         "video_url": "https://videos.example/v",
     },
-    "markdown": {"text": "# Title\n- **bold** [a](https://a.example) [b](javascript:alert(1))\n\n<b>no</b>\n```\ncode\n```"},
+    "markdown": {
+        "text": "# Title\n- **bold** [a](https://a.example) [b](javascript:alert(1))\n"
+        "\n<b>no</b>\n```\ncode\n```"
+    },
     "alert": {"text": text("Look out"), "level": "error"},
     "card": {"title": text("Card"), "body": mrkdwn("*Body*"), "actions": [ELEMENTS["button"]]},
     "carousel": {"elements": [{"type": "card", "title": text("First"), "actions": [ELEMENTS["button"]]}]},
@@ -139,4 +145,9 @@ def field(kind: str, **more: Any) -> Json:  # noqa: ANN401 - any key of the elem
 
 def beside(kind: str, **more: Any) -> Json:  # noqa: ANN401 - any key of the element
     """A section with an element of this kind at its side."""
-    return {"type": "section", "block_id": "b", "text": mrkdwn("Beside"), "accessory": {**ELEMENTS[kind], **more}}
+    return {
+        "type": "section",
+        "block_id": "b",
+        "text": mrkdwn("Beside"),
+        "accessory": {**ELEMENTS[kind], **more},
+    }

@@ -26,7 +26,9 @@ MARKED = {
 
 
 @pytest.mark.parametrize(("stored", "html"), MARKED.items())
-async def test_marks_become_elements_and_what_is_unbalanced_stays(bench: Bench, stored: str, html: str) -> None:
+async def test_marks_become_elements_and_what_is_unbalanced_stays(
+    bench: Bench, stored: str, html: str
+) -> None:
     await bench.text(stored)
     assert await bench.place.inner_html() == html
 
@@ -53,10 +55,25 @@ HOSTILE = [
 async def test_hostile_text_makes_no_element_but_those_of_text(bench: Bench, text: str) -> None:
     await bench.text(text)
     found = await bench.kinds()
-    assert found <= {"strong", "em", "s", "code", "pre", "br", "bdi", "span", "time", "blockquote", "ul", "li"}
+    assert found <= {
+        "strong",
+        "em",
+        "s",
+        "code",
+        "pre",
+        "br",
+        "bdi",
+        "span",
+        "time",
+        "blockquote",
+        "ul",
+        "li",
+    }
 
 
-@pytest.mark.parametrize("address", ["https://a.example/x?y=1&amp;z", "http://a.example", "mailto:a@b.example"])
+@pytest.mark.parametrize(
+    "address", ["https://a.example/x?y=1&amp;z", "http://a.example", "mailto:a@b.example"]
+)
 async def test_only_safe_addresses_are_links_and_show_where_they_lead(bench: Bench, address: str) -> None:
     await bench.text(f"<{address}|https://harmless.example>")
     link = bench.place.locator("a")
@@ -78,7 +95,8 @@ async def test_a_name_that_turns_the_direction_turns_only_itself(bench: Bench) -
     await bench.text("<@U2> asks for everything")
     assert await bench.place.locator("bdi").inner_text() == "@Bob \u202eevil"
     left = await bench.page.evaluate(
-        """() => { const range = document.createRange(); const text = document.querySelector('#place').lastChild;
+        """() => {
+        const range = document.createRange(); const text = document.querySelector('#place').lastChild;
         range.setStart(text, 1); range.setEnd(text, 2); const first = range.getBoundingClientRect().left;
         range.setStart(text, text.length - 1); range.setEnd(text, text.length);
         return first < range.getBoundingClientRect().left; }"""

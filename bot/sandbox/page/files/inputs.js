@@ -59,7 +59,7 @@ function text(element, scope, label) {
         const over = most !== undefined && length > most;
         field.classList.toggle("bk-over", over);
         if (most === undefined || length < most * NEARLY) counter.textContent = "";
-        else if (over) counter.textContent = `${length - most} characters too many: shorten it to ${most}.`;
+        else if (over) counter.textContent = `Too long by ${length - most}: shorten it to ${most} characters.`;
         else counter.textContent = `${length} of ${most} characters`;
     };
     field.addEventListener("input", () => {

@@ -36,7 +36,7 @@ export function many(element, scope, label) {
         const full = chosen.length >= most;
         fill(boxes, rows.map((row) => tickable(row, isChosen(row), full, toggle, scope)));
         if (full) told.textContent = `No more than ${most} can be chosen.`;
-        else told.textContent = rows.length ? "" : "Nothing found.";
+        else told.textContent = typed && !rows.length ? "Nothing found." : "";
         marks.splice(0, marks.length, ...boxes.querySelectorAll("input"));
     };
     const called = (value) => {

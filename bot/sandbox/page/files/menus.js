@@ -14,7 +14,7 @@ export function offered(element, context) {
     const kind = element.type.replace(/^multi_/, "");
     if (kind === "users_select") {
         const present = context.people().filter((person) => !person.deleted);
-        return present.map((person) => ({ label: `${person.name} (@${person.handle})`, value: person.id }));
+        return present.map((person) => ({ label: `${isolated(person.name)} (@${person.handle})`, value: person.id }));
     }
     if (kind === "channels_select" || kind === "conversations_select") return conversations(kind, element, context);
     const groups = element.option_groups ?? [{ options: element.options ?? [] }];
@@ -33,6 +33,11 @@ export function optionText(option, context) {
     return textOf(option.text, context) + description;
 }
 
+/** A name between marks of isolation, where no <bdi> can stand: it turns the direction of nothing but itself. */
+function isolated(name) {
+    return `\u2068${name}\u2069`;
+}
+
 const SORTS = { channel: "public", group: "private", im: "im", mpim: "mpim" };
 
 function conversations(kind, element, context) {
@@ -43,7 +48,7 @@ function conversations(kind, element, context) {
         !one.is_archived &&
         !(element.filter?.exclude_external_shared_channels && one.is_ext_shared) &&
         !(element.filter?.exclude_bot_users && one.kind === "im" && context.person(one.name)?.is_bot);
-    const called = (one) => (one.kind === "im" ? (context.person(one.name)?.name ?? one.name) : `#${one.name}`);
+    const called = (one) => (one.kind === "im" ? isolated(context.person(one.name)?.name ?? one.name) : `#${one.name}`);
     return context.conversations().filter(fits).map((one) => ({ label: called(one), value: one.id }));
 }
 
