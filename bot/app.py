@@ -25,10 +25,12 @@ from bot.office import Office, office, utc_now
 from bot.sealer import Sealer
 from bot.slack import bolt, watch
 from bot.slack.channel import AuditChannel
-from bot.slack.connect import SocketMode, Transport, web_client, who_we_are
+from bot.slack.connect import Transport, web_client, who_we_are
 from bot.slack.delivery import Channels, Delivery
+from bot.slack.echo import Echo
 from bot.slack.http import SignedHttp
 from bot.slack.people import Pause, SlackPeople
+from bot.slack.socket_mode import SocketMode
 from bot.store import Clock, Right, Store, is_file, migrate, only_server, open_engine, require_rights
 from bot.store.also import bind_team
 from bot.web.health import health_pages
@@ -119,6 +121,7 @@ def assemble(
         closed=lambda: held.lost() or sealer.closed() or channel.closed(),
         start=keeper.start,
     )
+    echo = Echo()
     channels = Channels(config.channels.requests, config.channels.audit, config.channels.security)
     return Server(
         config=config,
@@ -131,17 +134,17 @@ def assemble(
         people=people,
         channel=channel,
         desk=desk,
-        delivery=Delivery(client, store, channels, channel, people.faces, pause=pause),
+        delivery=Delivery(client, store, channels, channel, people.faces, pause=pause, echo=echo),
         channels=channels,
-        transport=_transport(config, store, pause),
+        transport=_transport(config, store, client, echo, pause),
         right=held,
     )
 
 
-def _transport(config: Config, store: Store, pause: Pause) -> Transport:
+def _transport(config: Config, store: Store, client: AsyncWebClient, echo: Echo, pause: Pause) -> Transport:
     if config.slack.transport == "http":
-        return SignedHttp(store, config.environment.slack_signing_secrets)
-    return SocketMode(config.environment.slack_app_token, pause)
+        return SignedHttp(store, config.environment.slack_signing_secrets, echo)
+    return SocketMode(client, config.environment.slack_app_token, echo, pause)
 
 
 async def run(server: Server, stop: asyncio.Event) -> None:
@@ -168,6 +171,7 @@ async def run(server: Server, stop: asyncio.Event) -> None:
             stack.push_async_callback(_briefly, counter.aside.settle)
             app = bolt.build_app(counter, lambda app: watch.register(app, server.people, server.channel))
             await stack.enter_async_context(server.transport.hears(app))
+            work.start(server.transport.watch())
             log.info("Breakglass %s serves installation %s.", __version__, config.installation)
             await stop.wait()
         log.info("Stopping: what is under way at providers is finished first.")

@@ -30,13 +30,16 @@ class Faults:
 
     `latency` is added to every Web API call, in seconds of the sandbox's clock. `skew` is added to the
     timestamp of signed requests, `tamper` changes one byte of their bodies after signing. `mute_pongs` leaves
-    the pings of new sockets unanswered; `too_many` refuses every new socket.
+    the pings of new sockets unanswered, `mute_hello` opens them without a word, and `deaf` ones say hello,
+    answer pings and deliver nothing; `too_many` refuses every new socket.
     """
 
     latency: float = 0.0
     skew: float = 0.0
     tamper: bool = False
     mute_pongs: bool = False
+    mute_hello: bool = False
+    deaf: bool = False
     too_many: bool = False
     planned: list[Fault] = field(default_factory=list)
     _events: list[Literal["duplicate", "lose", "reorder"]] = field(default_factory=list)

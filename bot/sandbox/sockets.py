@@ -33,6 +33,8 @@ class Connection:
     app_id: str
     socket: web.WebSocketResponse
     transport: asyncio.BaseTransport | None
+    deaf: bool = False
+    """It looks open, and nothing that is sent on it ever arrives."""
     pending: dict[str, asyncio.Future[Json]] = field(default_factory=dict)
 
     async def send(self, frame: Json) -> None:
@@ -87,7 +89,8 @@ class Sockets:
         waiting: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         connection.pending[envelope_id] = waiting
         try:
-            await connection.send({**frame, "envelope_id": envelope_id})
+            if not connection.deaf:
+                await connection.send({**frame, "envelope_id": envelope_id})
             return await waiting
         finally:
             connection.pending.pop(envelope_id, None)
@@ -105,14 +108,15 @@ class Sockets:
             raise web.HTTPForbidden(text="invalid ticket")
         socket = web.WebSocketResponse(autoping=not self._faults.mute_pongs)
         await socket.prepare(request)
-        connection = Connection(app_id, socket, request.transport)
+        connection = Connection(app_id, socket, request.transport, self._faults.deaf)
         if len(self.of(app_id)) >= MOST or self._faults.too_many:
             self.refused.append("too_many_websockets")
             await connection.send(_farewell("too_many_websockets"))
             await socket.close()
             return socket
         life = DEBUG_LIFE if request.query.get("debug_reconnects") == "true" else self.life
-        await connection.send(self._hello(app_id, life))
+        if not self._faults.mute_hello:
+            await connection.send(self._hello(app_id, life))
         self._enter(connection)
         end = self._spawn(self._grow_old(connection, life))
         try:

@@ -1,13 +1,12 @@
-"""The Socket Mode connection: opened when everything else stands, closed before anything else goes."""
+"""To Slack and from it: the Web API's client, whose token it is, and what a transport is."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
 from aiohttp import ClientConnectorError, web
-from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.http_retry.builtin_async_handlers import (
     AsyncConnectionErrorRetryHandler,
@@ -24,11 +23,6 @@ from bot.slack.people import TROUBLE, Pause, said
 log = logging.getLogger(__name__)
 
 LONGEST_WAIT: Final = 30.0
-PING = 5.0
-"""Seconds between two pings. A cut is noticed at the next, a silent connection after four."""
-
-STALE: Final = 20.0
-"""Seconds between two looks at the connection. Slack's addresses for one are good for 30 s, and once."""
 
 
 class LostConnection(AsyncConnectionErrorRetryHandler):
@@ -86,7 +80,7 @@ async def who_we_are(client: AsyncWebClient, pause: Pause = asyncio.sleep) -> tu
 
 
 class Transport(Protocol):
-    """How Slack reaches us."""
+    """How Slack reaches us: `SocketMode` or `SignedHttp`."""
 
     @property
     def routes(self) -> Iterable[web.RouteDef]:
@@ -101,43 +95,6 @@ class Transport(Protocol):
         """Takes to `app` what Slack sends, while the block runs."""
         ...
 
-
-class SocketMode:
-    """Over a WebSocket that we open."""
-
-    routes = ()
-
-    def __init__(self, app_token: Secret, pause: Pause = asyncio.sleep) -> None:
-        self._app_token = app_token
-        self._pause = pause
-
-    def closed(self) -> str | None:
-        """Why nothing of Slack's arrives now, or None."""
-        return None
-
-    def hears(self, app: AsyncApp) -> AbstractAsyncContextManager[None]:
-        """Takes to `app` what Slack sends, while the block runs."""
-        return socket_mode(app, self._app_token, self._pause)
-
-
-@asynccontextmanager
-async def socket_mode(app: AsyncApp, app_token: Secret, pause: Pause = asyncio.sleep) -> AsyncIterator[None]:
-    """Receives Slack's events while the block runs. Connects beside the block, and again whenever it must."""
-    handler = AsyncSocketModeHandler(app, app_token.reveal(), ping_interval=PING)
-    connecting = handler.connect_async()  # type: ignore[no-untyped-call]  # published without types
-    keeping = [asyncio.create_task(work) for work in (connecting, _renew_address(handler, pause))]
-    try:
-        yield
-    finally:
-        for task in keeping:
-            task.cancel()
-        await asyncio.gather(*keeping, return_exceptions=True)
-        await handler.close_async()  # type: ignore[no-untyped-call]  # published without types
-
-
-async def _renew_address(handler: AsyncSocketModeHandler, pause: Pause) -> None:
-    """The client goes on trying an address that it was given once, for ever; a used one never opens."""
-    while True:
-        await pause(STALE)
-        if not await handler.client.is_connected():
-            handler.client.wss_uri = None
+    async def watch(self) -> None:
+        """Sees to it that it does, beside; raises when only another process could help."""
+        ...

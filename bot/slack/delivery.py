@@ -19,6 +19,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.audit.canonical import Record
 from bot.core.model import PersonId, Request, RequestId
 from bot.slack.channel import AuditChannel
+from bot.slack.echo import Echo
 from bot.slack.people import TROUBLE, Pause, said
 from bot.slack.views import audit, card, notices
 from bot.slack.views.text import Faces
@@ -87,6 +88,7 @@ class Delivery:
         audit_channel: told when posting to it fails.
         faces: what people and roles are called now.
         pause: waits between two posts, and before a post is tried again.
+        echo: told of each post in the audit channel, which comes back as an event.
     """
 
     def __init__(
@@ -98,8 +100,10 @@ class Delivery:
         faces: Callable[[], Faces],
         *,
         pause: Pause = asyncio.sleep,
+        echo: Echo | None = None,
     ) -> None:
         self._client = client
+        self._echo = echo or Echo()
         self._store = store
         self._channels = channels
         self._audit_channel = audit_channel
@@ -335,9 +339,12 @@ class Delivery:
 
     async def _post(self, channel: str, message: Mapping[str, Any]) -> str:
         await self._paces.setdefault(channel, Pace(self._pause)).wait()
+        began = self._echo.clock()
         answer = await self._client.chat_postMessage(
             channel=channel, unfurl_links=False, unfurl_media=False, **message
         )
+        if channel == self._channels.audit:
+            self._echo.posted(began)
         return str(answer["ts"])
 
     async def _find(self, channel: str, message: Mapping[str, Any]) -> Posted | None:

@@ -24,6 +24,7 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_sdk.signature import Clock, SignatureVerifier
 
 from bot.core.model import Secret
+from bot.slack.echo import Echo
 from bot.store import DatabaseTrouble, Duplicate, Store, also
 
 log = logging.getLogger(__name__)
@@ -56,13 +57,15 @@ class SignedHttp:
     Args:
         store: remembers what was taken.
         secrets: any of them may have signed; two while the secret is changed.
+        echo: told of everything that arrives; knows when something should have.
         clock: seconds since 1970, to which Slack's timestamps are held (300 s either way).
     """
 
     def __init__(
-        self, store: Store, secrets: Sequence[Secret], clock: Callable[[], float] = time.time
+        self, store: Store, secrets: Sequence[Secret], echo: Echo, clock: Callable[[], float] = time.time
     ) -> None:
         self._store = store
+        self._echo = echo
         self._verifiers = [SignatureVerifier(secret.reveal(), _Now(clock)) for secret in secrets]
         self._clock = clock
         self._app: AsyncApp | None = None
@@ -81,12 +84,23 @@ class SignedHttp:
 
     def closed(self) -> str | None:
         """Why nothing is taken now, or None."""
-        return "nothing that people do in Slack arrives yet." if self._app is None else None
+        if self._app is None:
+            return "nothing that people do in Slack arrives yet."
+        if self._echo.is_deaf():
+            return (
+                "nothing that people do in Slack arrives, not even our own posts come back. Compare the "
+                f"Request URLs in the app's settings with the proxy that leads to {PATH} here."
+            )
+        return None
+
+    async def watch(self) -> None:
+        """Nothing to watch: Slack comes to us."""
 
     @asynccontextmanager
     async def hears(self, app: AsyncApp) -> AsyncIterator[None]:
         """Takes requests while the block runs; those that are inside at its end are answered first."""
         self._app = app
+        self._echo.forget()  # Slack tries again later what it could not deliver until now
         try:
             yield
         finally:
@@ -146,6 +160,7 @@ class SignedHttp:
         except DatabaseTrouble:
             raise _Refusal(503, "database") from None
         self.taken += 1
+        self._echo.heard()
         return await to_aiohttp_response(await app.async_dispatch(said))
 
     # --- refusing ---------------------------------------------------------------------------------------
