@@ -41,8 +41,8 @@ class SshRig:
     def new_host(self, name: str, extra: str = "") -> Sshd:
         place = self.folder / name
         place.mkdir()
-        lines = [(self.folder / f"{key}.pub").read_text().strip() for key in ("ca", "control")]
-        return Sshd(place, self.installation, *lines, accounts=[self.account], extra=extra)
+        ca, control = ((self.folder / f"{key}.pub").read_text().strip() for key in ("ca", "control"))
+        return Sshd(place, self.installation, ca, control, [self.account], extra)
 
     def settings(self, **changes: object) -> dict[str, Any]:
         return {

@@ -98,10 +98,10 @@ async def test_a_host_that_is_down_at_the_end_is_waited_for_and_the_others_are_n
     await two.backend.grant(order)
     two.two.stop()
     for _ in range(2):
-        with pytest.raises(BackendUnavailable, match="^two cannot be reached"):
+        with pytest.raises(BackendUnavailable, match=r"^two cannot be reached"):
             await two.backend.revoke(order)
         assert two.one.marks() == set()
-    with pytest.raises(BackendUnavailable, match="^two cannot be reached"):
+    with pytest.raises(BackendUnavailable, match=r"^two cannot be reached"):
         await two.backend.live()
     assert two.two.marks() == {order.mark}
     two.two.start()
@@ -114,11 +114,11 @@ async def test_a_host_that_fails_between_yes_and_done_makes_it_unavailable(two: 
     """It may hold the grant: nobody is handed anything, and the end asks that host too."""
     order = order_for(two.rig)
     (two.two.state / "grants" / f".{order.mark}.new").mkdir()  # its disk refuses the file
-    with pytest.raises(BackendUnavailable, match="^two: IsADirectoryError"):
+    with pytest.raises(BackendUnavailable, match=r"^two: IsADirectoryError"):
         await two.backend.grant(order)
     assert two.one.marks() == {order.mark}
     two.two.stop()
-    with pytest.raises(BackendUnavailable, match="^two cannot be reached"):
+    with pytest.raises(BackendUnavailable, match=r"^two cannot be reached"):
         await two.backend.revoke(order)
     assert two.one.marks() == set()
 
@@ -200,7 +200,7 @@ async def test_an_answer_to_something_else_is_no_answer(two: Two) -> None:
     await two.backend.grant(order)
     for said in ("echo '{}'", "echo hello", "cat", "true"):
         two.two.keys.write_text(f'restrict,command="{said}" {two.two.control}\n')
-        with pytest.raises(BackendUnavailable, match="two: breakglass-host gave no answer that can be read"):
+        with pytest.raises(BackendUnavailable, match=r"two: breakglass-host gave no answer that can be read"):
             await two.backend.revoke(order)
 
 

@@ -26,8 +26,12 @@ from bot.core.model import Mark, Order
 MARK = Mark("bg-acme-7k3q2m")
 
 
-def new(algorithm: str = "ssh-ed25519", **words: int) -> asyncssh.SSHKey:
-    return asyncssh.generate_private_key(algorithm, **words)
+def new() -> asyncssh.SSHKey:
+    return asyncssh.generate_private_key("ssh-ed25519")
+
+
+def weak() -> asyncssh.SSHKey:
+    return asyncssh.generate_private_key("ssh-rsa", key_size=1024)
 
 
 def line(key: asyncssh.SSHKey) -> str:
@@ -108,7 +112,7 @@ PASTED = new().export_private_key().decode()
         ({"logins": {"x": {**LOGIN, "allow": ["sudo"]}}}, "logins.x.allow", "port-forwarding"),
         ({"keys": {"alice": "hello"}}, "keys.alice", ".pub file"),
         ({"keys": {"alice": "ssh-ed25519 AAAAnonsense"}}, "keys.alice", "not a public key"),
-        ({"keys": {"alice": line(new("ssh-rsa", key_size=1024))}}, "keys.alice", "1024 bits is too weak"),
+        ({"keys": {"alice": line(weak())}}, "keys.alice", "1024 bits is too weak"),
         ({"keys": {"alice": f'command="x" {HOST_KEY}'}}, "keys.alice", "not a public key"),
         ({"keys": {"alice": f"{HOST_KEY}\n{HOST_KEY}"}}, "keys.alice", "the one line"),
         ({"keys": {"alice": PASTED}}, "keys.alice", "treat it as stolen"),
@@ -133,7 +137,7 @@ def test_all_mistakes_are_told_at_once(files: Path) -> None:
         logins={"x": {**LOGIN, "account": "A", "source_addresses": ["z"]}},
         hosts={"web-1": {"address": "", "host_keys": ["k"]}},
     )
-    assert len(said.splitlines()) == 6
+    assert len(said.splitlines()) == 6, said
 
 
 def test_a_command_may_have_quotes_of_every_kind(files: Path) -> None:
@@ -150,7 +154,7 @@ def test_a_command_may_have_quotes_of_every_kind(files: Path) -> None:
         (HOST_KEY, 0o600, "holds no private key"),
         (PASTED, 0o644, "open to others (mode 0644). Run: chmod 0600"),
         (PASTED, 0o640, "open to others (mode 0640)"),
-        (new("ssh-rsa", key_size=1024).export_private_key().decode(), 0o600, "too weak"),
+        (weak().export_private_key().decode(), 0o600, "too weak"),
     ],
 )
 def test_key_files_that_cannot_be_used_are_told_with_the_fix(

@@ -58,9 +58,18 @@ def _command(command: str) -> str:
 
 def _network(text: str) -> str:
     try:
-        return str(ip_network(text))
-    except ValueError as error:
-        raise ValueError(f"give an address or a network such as 10.0.0.0/8 ({error})") from None
+        network = ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("give an address or a network such as 10.0.0.0/8") from None
+    if str(network) != text and "/" in text:
+        raise ValueError(f"it has host bits set; write {network}, or the address alone")
+    return text
+
+
+def _some(keys: tuple[str, ...]) -> tuple[str, ...]:
+    if not keys:
+        raise ValueError("give at least 1; without one anybody could be this host")
+    return keys
 
 
 def _public_key(line: str) -> str:
@@ -78,8 +87,7 @@ class HostTable(Frozen):
         description="Host name or IP address, for Breakglass and for people."
     )
     port: int = Field(default=22, ge=1, le=65535, description="Port of sshd.")
-    host_keys: tuple[PublicKey, ...] = Field(
-        min_length=1,
+    host_keys: Annotated[tuple[PublicKey, ...], AfterValidator(_some)] = Field(
         description="Its public host keys, from /etc/ssh/ssh_host_*_key.pub. "
         "Another key is another host, and refused.",
     )

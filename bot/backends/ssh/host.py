@@ -3,8 +3,8 @@
 
 The rule: this host alone decides who is let in, and forgets nothing it must end. Each grant is a file here,
 named by its mark. sshd asks `login` about every certificate of our authority, so without its file a grant is
-no access. `login` notes sshd's process before it says yes, so every session is known by its mark. `sweep`, once
-a minute, ends what is over even if nobody is left to say so.
+no access. `login` notes sshd's process before it says yes, so every session is known by its mark. `sweep` ends
+what is over once a minute, even if nobody is left to say so.
 
     login    called by sshd (AuthorizedPrincipalsCommand): prints the one principal that may come in, if any
     serve    called by the forced command of our control login: one question as JSON in, one answer out
@@ -73,6 +73,7 @@ class Host:
     run: str = "/run/breakglass"
     sshd: tuple[str, ...] = ("/usr/sbin/sshd",)
     keygen: str = "ssh-keygen"
+    clock: Callable[[], float] = time.time
 
     # --- what sshd asks ---------------------------------------------------------------------------------
 
@@ -87,7 +88,7 @@ class Host:
         mark = key_id.partition(" ")[0]
         with self._locked():
             entry = self._entry("grants", mark) if self._ours(mark) else None
-            if not entry or entry.get("account") != user or not time.time() < entry.get("until", 0):
+            if not entry or entry.get("account") != user or not self.clock() < entry.get("until", 0):
                 return ""
             process = os.getppid()  # the sshd that serves this connection, for as long as it lives
             Path(self.run, "sessions", f"{mark}.{process}.{started(process)}").touch()
@@ -102,9 +103,9 @@ class Host:
             "list": self.listed, "check": self.check,
         }  # fmt: skip
         act = acts.get(str(ask.get("do")))
+        if act is None:
+            return {"no": f"breakglass-host here is version {VERSION} and does not know {ask.get('do')!r}."}
         try:
-            if act is None:
-                raise No(f"breakglass-host here is version {VERSION} and does not know {ask.get('do')!r}.")
             return {"did": ask["do"], **act(ask)}
         except No as error:
             return {"no": str(error)}
@@ -195,16 +196,16 @@ class Host:
                 not sshd.get("loglevel", "").startswith(("VERBOSE", "DEBUG")),
             "The last sweep is minutes old: sessions would not end here by themselves. "
             "Enable the timer: systemctl enable --now breakglass-host.timer.":
-                time.time() - self._swept() > SWEEP_AGE,
+                self.clock() - self._swept() > SWEEP_AGE,
         }  # fmt: skip
         problems = [sentence for sentence, wrong in sentences.items() if wrong]
-        return {"version": VERSION, "now": time.time(), "ca": self.ca, "problems": problems}
+        return {"version": VERSION, "now": self.clock(), "ca": self.ca, "problems": problems}
 
     # --- what happens by itself -----------------------------------------------------------------------------
 
     def sweep(self) -> None:
         """Ends what is over, and sessions whose grant is gone; each alone, so that none holds up another."""
-        now, stuck = time.time(), []
+        now, stuck = self.clock(), []
         over = {
             f.name
             for f in self._files("grants")
@@ -221,6 +222,7 @@ class Host:
         if stuck:
             raise Failed(" ".join(stuck))
         Path(self.run, "swept").touch()
+        os.utime(Path(self.run, "swept"), (now, now))
 
     def setup(self) -> None:
         """Makes the folders, the authority's public key and a revocation list that sshd can read."""
@@ -234,10 +236,10 @@ class Host:
         """The serials of ended certificates that are still valid, put in place only once it can be read."""
         with self._locked():
             ended = [self._entry("ended", file.name) or {} for file in self._files("ended")]
-            serials = [entry["serial"] for entry in ended if entry.get("until", 0) > time.time()]
+            serials = [entry["serial"] for entry in ended if entry.get("until", 0) > self.clock()]
             new = Path(self.state, ".krl.new")
             make = [self.keygen, "-k", "-q", "-f", str(new), "-s", str(Path(self.state, "ca.pub"))]
-            make += ["-z", str(int(time.time())), "-"]
+            make += ["-z", str(int(self.clock())), "-"]
             words = "".join(f"serial: {int(serial)}\n" for serial in serials)
             made = subprocess.run(make, input=words, text=True, capture_output=True, timeout=5, check=False)
             listed = subprocess.run(
@@ -269,7 +271,7 @@ class Host:
         return re.fullmatch(f"bg-{re.escape(self.installation)}-[0-9a-z]{{6}}", mark) is not None
 
     def _demand_time(self, asked_at: float, until: int) -> None:
-        now = time.time()
+        now = self.clock()
         if abs(now - asked_at) > SKEW:
             raise No(
                 f"The clock here is {now - asked_at:+.0f} s from Breakglass's. Set it right (chrony or ntpd)."
@@ -307,7 +309,8 @@ class Host:
             return None
         except (OSError, ValueError):
             return {}
-        return found if isinstance(found, dict) and isinstance(found.get("until"), int) else {}
+        whole = isinstance(found, dict) and all(type(found.get(word)) is int for word in ("until", "serial"))
+        return found if whole else {}
 
     def _sessions(self) -> dict[str, list[int]]:
         """Processes of sshd that let a mark in and still live; notes of dead ones are removed."""
@@ -416,8 +419,11 @@ def main(words: list[str]) -> int:
                 "breakglass-host setup | sweep | list | end MARK   (sshd runs: login, serve)", file=sys.stderr
             )
             return 2
-    except (OSError, ValueError, TypeError, Failed) as error:
+    except (OSError, Failed) as error:
         print(f"breakglass-host: {error}", file=sys.stderr)
+        return 1
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        print(f"breakglass-host: this was not understood ({type(error).__name__}: {error})", file=sys.stderr)
         return 1
     return 0
 

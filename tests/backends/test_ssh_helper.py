@@ -1,0 +1,317 @@
+"""`breakglass-host` alone, in a folder of its own: what it takes, refuses, keeps and forgets."""
+
+import ast
+import getpass
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+
+from bot.backends.ssh import host as helper
+from bot.backends.ssh.host import Host
+
+NOW = 2_000_000_000.0
+MARK = "bg-acme-7k3q2m"
+ME = getpass.getuser()
+CA = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
+
+needs_keygen = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="SSH: ssh-keygen is not installed")
+
+
+class Clock:
+    now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def host(tmp_path: Path, clock: Clock) -> Host:
+    """Set up, and swept just now."""
+    made = Host("acme", CA, [ME], state=str(tmp_path / "state"), run=str(tmp_path / "run"), clock=clock)
+    for folder in ("state/grants", "state/ended", "run/sessions"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "state" / "ca.pub").write_text(f"{CA}\n")
+    swept(made, clock.now)
+    return made
+
+
+def swept(host: Host, at: float) -> None:
+    note = Path(host.run, "swept")
+    note.touch()
+    os.utime(note, (at, at))
+
+
+def ask(do: str = "grant", now: float = NOW, **changes: object) -> dict[str, Any]:
+    entry = {
+        "mark": MARK, "login": "shell", "narrowed": "", "account": ME, "until": int(NOW) + 1800,
+        "principal": "alice", "note": "BG-7K3Q2M", "serial": 7, "hosts": ["one"], **changes,
+    }  # fmt: skip
+    return {"do": do, "entry": entry, "now": now}
+
+
+def grants(host: Host) -> set[str]:
+    return {file.name for file in Path(host.state, "grants").iterdir()}
+
+
+def test_a_grant_is_one_file_and_the_same_again_is_the_same(host: Host) -> None:
+    assert host.answer(ask())["entry"]["hosts"] == ["one"]
+    assert host.answer(ask())["did"] == "grant"
+    assert grants(host) == {MARK}
+
+
+def test_an_offer_writes_nothing(host: Host) -> None:
+    assert "no" not in host.answer(ask("offer"))
+    assert grants(host) == set()
+
+
+def test_hosts_once_told_of_a_grant_are_never_forgotten(host: Host) -> None:
+    host.answer(ask(hosts=["one", "two"]))
+    assert host.answer(ask(hosts=["one", "three"]))["entry"]["hosts"] == ["one", "three", "two"]
+
+
+@pytest.mark.parametrize("do", ["offer", "grant"])
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ({"account": "root" if ME != "root" else "daemon"}, "is not one of `accounts`"),
+        ({"mark": "bg-other-7k3q2m"}, "not a mark of the installation acme"),
+        ({"mark": "bg-acme-2-7k3q2m"}, "not a mark of the installation acme"),
+        ({"mark": "../../etc/passwd"}, "not a mark of the installation acme"),
+        ({"mark": f"{MARK}\n"}, "not a mark of the installation acme"),
+        ({"until": int(NOW)}, "within 12 hours"),
+        ({"until": int(NOW) + 12 * 3600 + 1}, "within 12 hours"),
+        ({"now": NOW - 31}, "clock here is +31 s from Breakglass's"),
+        ({"now": NOW + 31}, "clock here is -31 s from Breakglass's"),
+    ],
+)
+def test_what_a_host_does_not_take(host: Host, do: str, words: dict[str, Any], sentence: str) -> None:
+    assert sentence in host.answer(ask(do, **words))["no"]
+    assert grants(host) == set()
+
+
+def test_an_account_that_is_gone_is_told(host: Host) -> None:
+    host.accounts.append("nobody-of-this-name")
+    assert "There is no account" in host.answer(ask(account="nobody-of-this-name"))["no"]
+
+
+@pytest.mark.parametrize("words", [{"until": int(NOW) + 60}, {"principal": "bob"}, {"login": "other"}])
+def test_another_order_with_the_same_mark_changes_nothing(host: Host, words: dict[str, Any]) -> None:
+    host.answer(ask())
+    assert "exists here for another order" in host.answer(ask(**words))["no"]
+    assert json.loads(Path(host.state, "grants", MARK).read_text())["principal"] == "alice"
+
+
+def test_no_grant_is_taken_where_nothing_would_end_its_sessions(host: Host) -> None:
+    swept(host, NOW - 181)
+    assert "enable breakglass-host.timer" in host.answer(ask())["no"]
+    Path(host.run, "swept").unlink()
+    assert "enable breakglass-host.timer" in host.answer(ask())["no"]
+
+
+def test_ending_what_was_never_granted_is_success_and_leaves_nothing(host: Host) -> None:
+    assert host.answer({"do": "end", "mark": MARK}) == {"did": "end", "hosts": None}
+    assert list(Path(host.state, "ended").iterdir()) == []
+
+
+def test_ending_says_again_and_again_where_it_was_sent(host: Host) -> None:
+    host.answer(ask(hosts=["one", "two"]))
+    for _ in range(2):
+        assert host.answer({"do": "end", "mark": MARK})["hosts"] == ["one", "two"]
+    assert grants(host) == set()
+    assert "does not come back" in host.answer(ask())["no"]
+
+
+@needs_keygen
+def test_what_is_over_is_swept_and_what_is_not_stays(host: Host, clock: Clock) -> None:
+    host.answer(ask())
+    host.answer(ask(mark="bg-acme-bbbbbb", until=int(NOW) + 60))
+    clock.now += 60
+    host.sweep()
+    assert grants(host) == {MARK}
+
+
+@needs_keygen
+def test_an_ended_grant_is_forgotten_a_day_after_its_certificate_is_worth_nothing(
+    host: Host, clock: Clock
+) -> None:
+    host.answer(ask())
+    host.answer({"do": "end", "mark": MARK})
+    clock.now += 1800 + helper.KEEP_ENDED
+    host.sweep()
+    assert list(Path(host.state, "ended").iterdir())
+    clock.now += 1
+    host.sweep()
+    assert list(Path(host.state, "ended").iterdir()) == []
+
+
+@needs_keygen
+def test_the_revocation_list_has_the_serials_of_ended_certificates_that_still_run(
+    host: Host, clock: Clock
+) -> None:
+    def listed() -> str:
+        krl = [host.keygen, "-Q", "-l", "-f", f"{host.state}/revoked.krl"]
+        return subprocess.run(krl, capture_output=True, text=True, check=True).stdout
+
+    host.write_krl()
+    assert "serial" not in listed()
+    for mark, serial in (("bg-acme-aaaaaa", 7), ("bg-acme-bbbbbb", 2**63 - 1)):
+        host.answer(ask(mark=mark, serial=serial))
+        host.answer({"do": "end", "mark": mark})
+    assert f"serial: 7\nserial: {2**63 - 1}\n" in listed()
+    clock.now += 1800
+    host.sweep()
+    assert "serial" not in listed()
+
+
+@needs_keygen
+def test_what_a_crash_left_half_written_is_not_there(host: Host) -> None:
+    Path(host.state, "grants", f".{MARK}.new").write_text('{"mar')
+    assert host.answer({"do": "list"})["grants"] == {}
+    host.sweep()
+    assert host.answer(ask())["entry"]["mark"] == MARK
+
+
+@needs_keygen
+def test_a_file_that_cannot_be_read_is_swept(host: Host) -> None:
+    Path(host.state, "grants", MARK).write_text('{"mar')
+    host.sweep()
+    assert grants(host) == set()
+
+
+def test_a_host_that_was_not_set_up_says_so(tmp_path: Path) -> None:
+    bare = Host("acme", CA, [ME], state=str(tmp_path / "none"), run=str(tmp_path / "run"))
+    assert "breakglass-host setup" in bare.answer({"do": "list"})["failed"]
+
+
+@pytest.mark.parametrize("asked", [{}, {"do": "answer"}, {"do": "sweep"}, {"do": ["list"]}, {"do": None}])
+def test_only_the_five_questions_are_answered(host: Host, asked: dict[str, Any]) -> None:
+    assert "does not know" in host.answer(asked)["no"]
+
+
+def test_login_asks_for_account_time_and_mark(host: Host, clock: Clock) -> None:
+    ours = CA.split()[1]
+    assert host.login(ME, f"{MARK} alice", ours) == "", "no grant yet"
+    host.answer(ask())
+    assert host.login(ME, f"{MARK} alice", ours) == MARK
+    assert host.login("other", f"{MARK} alice", ours) == ""
+    assert host.login(ME, "bg-acme-bbbbbb alice", ours) == ""
+    assert host.login(ME, "../grants/x", ours) == ""
+    assert host.login(ME, "", ours) == ""
+    clock.now += 1799
+    assert host.login(ME, MARK, ours) == MARK
+    clock.now += 1
+    assert host.login(ME, MARK, ours) == ""
+
+
+def test_login_notes_the_process_before_it_says_yes(host: Host) -> None:
+    host.answer(ask())
+    host.login(ME, MARK, CA.split()[1])
+    (note,) = Path(host.run, "sessions").iterdir()
+    assert note.name == f"{MARK}.{os.getppid()}.{helper.started(os.getppid())}"
+
+
+def test_login_says_nothing_if_the_note_cannot_be_made(host: Host) -> None:
+    host.answer(ask())
+    Path(host.run, "sessions").rmdir()
+    Path(host.run, "sessions").write_text("a file where the folder should be")
+    with pytest.raises(FileExistsError):
+        host.login(ME, MARK, CA.split()[1])
+
+
+def test_for_another_authority_it_says_what_sshd_would_do_without_us(host: Host) -> None:
+    assert host.login("bob", f"{MARK} alice", "AAAAtheirs") == "bob"
+    assert list(Path(host.run, "sessions").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("0::/user.slice/user-1000.slice/session-4.scope", [41, 42]),
+        ("0::/system.slice/ssh.service", []),
+        ("0::/user.slice/user-1000.slice/user@1000.service", []),
+    ],
+)
+def test_a_session_scope_of_systemd_holds_what_left_the_connection(
+    tmp_path: Path, line: str, found: list[int]
+) -> None:
+    """A pretended /proc and cgroup tree: no systemd runs in the tests."""
+    (tmp_path / "proc" / "40").mkdir(parents=True)
+    (tmp_path / "proc" / "40" / "cgroup").write_text(f"{line}\n")
+    group = tmp_path / "cgroup" / line.partition("::/")[2]
+    group.mkdir(parents=True)
+    (group / "cgroup.procs").write_text("41\n42\n")
+    assert helper.in_scope(40, str(tmp_path / "proc"), str(tmp_path / "cgroup")) == found
+
+
+# --- as a command ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    config = tmp_path / "host.json"
+    words = {"installation": "acme", "ca": CA, "accounts": [ME]}
+    config.write_text(json.dumps({**words, "state": str(tmp_path / "s"), "run": str(tmp_path / "r")}))
+
+    def run(*words: str, said: str = "") -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-I", "-W", "error", helper.__file__, "--config", str(config), *words]
+        return subprocess.run(command, input=said, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@needs_keygen
+def test_an_operator_can_set_it_up_list_and_end_by_hand(
+    run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    assert run("setup").returncode == run("sweep").returncode == 0
+    assert (tmp_path / "s" / "ca.pub").read_text() == f"{CA}\n"
+    (tmp_path / "s" / "grants" / MARK).write_text(json.dumps({**ask()["entry"]}))
+    assert json.loads(run("list").stdout)["grants"][MARK]["principal"] == "alice"
+    assert run("end", MARK).returncode == 0
+    assert json.loads(run("list").stdout)["grants"] == {}
+    assert run("end", "bg-other-7k3q2m").returncode == 1
+
+
+@pytest.mark.parametrize(
+    "said", ["", "nonsense", "[]", "7", '{"do": "grant"}', '{"do": "grant", "entry": 7}']
+)
+def test_nonsense_from_the_network_is_an_error_and_no_traceback(
+    run: Callable[..., subprocess.CompletedProcess[str]], said: str
+) -> None:
+    done = run("serve", said=said)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("breakglass-host: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_command_says_which_there_are(
+    run: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = run("begin")
+    assert done.returncode == 2
+    assert "setup | sweep | list | end MARK" in done.stderr
+
+
+def test_it_is_one_file_of_the_standard_library_that_an_older_python_can_read() -> None:
+    tree = ast.parse(Path(helper.__file__).read_text(), feature_version=(3, 9))
+    names = {
+        alias.name.partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    } | {(node.module or "").partition(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert names <= set(sys.stdlib_module_names)
