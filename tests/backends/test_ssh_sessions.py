@@ -298,8 +298,8 @@ async def test_what_is_shown_works_when_pasted_into_a_shell(registered: bool) ->
             shown["paste into a shell"].replace("~/.ssh", f"{home}/.ssh").replace("ssh -", "ssh -F none -", 1)
         )
         running = await asyncio.create_subprocess_exec(
-            *(agent if registered else ["sh"]), stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, "HOME": str(home)},
+            *(agent if registered else ["sh"]), env={**os.environ, "HOME": str(home)},
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         out, err = await running.communicate(f"{block} echo inside".encode())
         assert out == b"inside\n", err

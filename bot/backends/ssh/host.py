@@ -2,9 +2,9 @@
 """What runs on a host, as root: one file, standard library only, Python 3.9 or later, Linux.
 
 The rule: this host alone decides who is let in, and forgets nothing it must end. Each grant is a file here,
-named by its mark. sshd asks `login` about every certificate of our authority, so without its file a grant is
-no access. `login` notes sshd's process before it says yes, so every session is known by its mark. `sweep` ends
-what is over once a minute, even if nobody is left to say so.
+named by its mark. sshd asks `login` about every certificate of our authority, so a grant without its file is
+no access. `login` notes sshd's process before it says yes, so every session is known by its mark. `sweep`
+ends what is over once a minute, even if nobody is left to say so.
 
     login    called by sshd (AuthorizedPrincipalsCommand): prints the one principal that may come in, if any
     serve    called by the forced command of our control login: one question as JSON in, one answer out
