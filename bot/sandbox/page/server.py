@@ -94,7 +94,12 @@ class Page:
 
     async def _index(self, _request: web.Request) -> web.Response:
         text = (FILES / "index.html").read_text(encoding="utf-8")
-        filled = {"{{page-key}}": self._guards.key, "{{beside}}": "yes" if self._beside else "no"}
+        people = [user.id for user in self._sandbox.users.values() if not (user.is_bot or user.deleted)]
+        filled = {
+            "{{page-key}}": self._guards.key,
+            "{{people}}": " ".join(people),
+            "{{beside}}": "yes" if self._beside else "no",
+        }
         for place, value in filled.items():
             text = text.replace(place, html.escape(value))
         return web.Response(text=text, content_type="text/html", charset="utf-8")
