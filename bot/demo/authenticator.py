@@ -8,11 +8,24 @@ a story short.
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
 import pyotp
 
 from bot.core.model import Secret
+
+STEP = 30
+"""Seconds a code is shown (RFC 6238)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a phone shows: the code, and between which moments (seconds since 1970) the desk takes it."""
+
+    code: Secret
+    takes_from: float
+    takes_until: float
 
 
 class Authenticator:
@@ -38,6 +51,15 @@ class Authenticator:
                 self._used = step
                 return pyotp.TOTP(self.secret.reveal()).generate_otp(step)
             await asyncio.sleep(0.2)
+
+    def shown(self, used: int) -> Shown:
+        """The next code that was not used yet, when `used` is the last time step that was.
+
+        It is shown before its time where the desk takes it already. Nothing is used up by looking.
+        """
+        step = max(used + 1, int(self._clock()) // STEP)
+        code = pyotp.TOTP(self.secret.reveal()).generate_otp(step)
+        return Shown(Secret(code), (step - 1) * STEP, (step + 2) * STEP)
 
     def wrong(self) -> str:
         """Six digits that are certainly not right now."""

@@ -31,6 +31,7 @@ class Plan:
         transport: how Slack reaches the bot: over its WebSocket, or by signed requests.
         store: where the history is kept, unless `database` says.
         database: the address of a database to keep it in.
+        inherits: whether the bot sees the variables of a real installation (keys, say) that are set here.
         durations: how long read access may last, as the configuration writes it; the first is offered first.
         change_durations: the same for access that changes data.
     """
@@ -39,6 +40,7 @@ class Plan:
     transport: Transport = "socket"
     store: StoreKind = "sqlite"
     database: str | None = None
+    inherits: bool = False
     durations: Sequence[str] = ("1m", "5m", "15m")
     change_durations: Sequence[str] = ("1m", "5m", "15m")
 

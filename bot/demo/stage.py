@@ -132,8 +132,7 @@ async def stage(plan: Plan, narrator: Narrator) -> AsyncIterator[Stage]:
                 "PROD_DB_URL": production.broker_url,
             }
             ready = Stage(sandbox, app, production, places, keeping, env, home, port)
-            await _make_keys(ready)
-            await ready.breakglass_json("migrate", env=keeping.owner)
+            await asyncio.gather(_make_keys(ready), ready.breakglass_json("migrate", env=keeping.owner))
         names = [who for who, part in PEOPLE.items() if part.has_authenticator]
         async with narrator.step("The operator gives Alice, Bob, Carol and Dana authenticators"):
             await asyncio.gather(*(ready.enrol(who) for who in names))
@@ -146,8 +145,8 @@ def _manifest(plan: Plan, port: int) -> Any:  # noqa: ANN401  YAML
 
 
 def _inherited(plan: Plan) -> dict[str, str]:
-    """Our own environment; without what belongs to a real installation, unless a database was named."""
-    if plan.database is not None:
+    """Our own environment, without what belongs to a real installation unless the plan wants it."""
+    if plan.inherits:
         return {**os.environ, "PYTHONPATH": str(ROOT)}
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     return {**kept, "PYTHONPATH": str(ROOT)}

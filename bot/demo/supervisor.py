@@ -44,6 +44,10 @@ class Life:
             return f"The bot (process {self.pid}) was killed by {signal.Signals(-self.code).name}."
         return f"The bot (process {self.pid}) ended by itself, with exit code {self.code}."
 
+    def told_words(self) -> str:
+        """Its last words, where they explain the end: whom somebody killed had no time for any."""
+        return "" if self.on_purpose == "killed" else self.last_words
+
 
 class Supervisor:
     """Keeps the bot running while the block runs; returns from entering it when the bot is ready.
@@ -158,7 +162,7 @@ class Supervisor:
             young = life.on_purpose != "killed" and life.ended_at - life.began_at < YOUNG
             failed = failed + 1 if young else 0
             pause = PAUSES[min(failed, len(PAUSES) - 1)]
-            words = "" if life.on_purpose == "killed" else f" Its last words:\n{life.last_words}\n"
+            words = f" Its last words:\n{life.told_words()}\n" if life.told_words() else ""
             self._tell(f"{life.epitaph()}{words} It is started again in {pause:.0f} s.")
             await asyncio.sleep(pause)
             await self._start()

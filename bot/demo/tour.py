@@ -43,7 +43,14 @@ async def tour(
     """Plays it. Returns the exit code: 0 when every step was as told."""
     # BREAKGLASS_DATABASE_URL keeps the history of a tour, for whoever wants to look at it afterwards.
     database = os.environ.get("BREAKGLASS_DATABASE_URL") if store == "sqlite" else None
-    plan = replace(TOUR, config=config, transport=transport, store=store, database=database)
+    plan = replace(
+        TOUR,
+        config=config,
+        transport=transport,
+        store=store,
+        database=database,
+        inherits=database is not None,
+    )
     narrator = Narrator()
     calls: list[Exchange] = []
     secrets: list[str] = []
