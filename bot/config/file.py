@@ -83,7 +83,7 @@ class Slack(Table):
     """How the bot and Slack reach each other. Tokens come from the environment."""
 
     transport: Transport = "socket"
-    """`socket`: the bot opens a WebSocket (Socket Mode). `http`: Slack posts to `/slack/events` at `listen`."""
+    """`socket`: the bot opens a WebSocket (Socket Mode). `http`: Slack posts to `/slack/events` here."""
 
 
 class History(Table):
@@ -297,7 +297,7 @@ class File(Table):
     channels: Channels
     """The Slack channels, by id."""
     http: Http = Http()
-    """Health and metrics."""
+    """Where this server listens."""
     slack: Slack = Slack()
     """How the bot and Slack reach each other."""
     history: History = History()
