@@ -150,22 +150,6 @@ def parser() -> argparse.ArgumentParser:
         help="the one that ships (default: manifest.yml here)",
     )
 
-    manifest = command(
-        "manifest",
-        _manifest,
-        "Print the Slack app's manifest for the transport `http`.",
-        machine_readable=False,
-    )
-    manifest.add_argument("--url", required=True, help="where Slack reaches the server, with https")
-    manifest.add_argument(
-        "--from",
-        dest="shipped",
-        type=Path,
-        default=Path("manifest.yml"),
-        metavar="FILE",
-        help="the one that ships (default: manifest.yml here)",
-    )
-
     demo = command("demo", _demo, "Play it all against a Slack workspace in a box.", machine_readable=False)
     demo.add_argument("--tour", action="store_true", help="play the whole story without a browser, and exit")
     demo.add_argument(
@@ -290,15 +274,6 @@ async def _keygen(options: argparse.Namespace) -> int:
         f"# For your auditor, and for `breakglass verify --key`: {found['verifier_key']}"
     )
     _say(options, found, text)
-    return DONE
-
-
-async def _manifest(options: argparse.Namespace) -> int:
-    from bot.slack.manifest import over_http
-
-    if not options.url.startswith("https://"):
-        raise BreakglassError("Slack posts to https addresses alone. Write --url https://….")
-    print(over_http(options.shipped.read_text(encoding="utf-8"), options.url), end="")
     return DONE
 
 
