@@ -46,7 +46,7 @@ async def laid_bench(chromium: Browser) -> AsyncIterator[tuple[Bench, Watch]]:
     async with await Sandbox.start() as running:
         page = Page(running)
         await page.up()
-        async with window(chromium, allowed=("MIME", "404")) as (opened, watch):
+        async with window(chromium) as (opened, watch):
             yield await Bench.open(opened, page.url), watch
         await page.close()
 
