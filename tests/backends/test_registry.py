@@ -29,7 +29,7 @@ def test_every_kind_offers_settings_with_a_description_on_every_field(kind: str)
 
 
 def test_an_unknown_kind_names_the_known_ones() -> None:
-    with pytest.raises(Misconfigured, match=r"no backend kind 'postgers'.*memory, postgres, aws-iam"):
+    with pytest.raises(Misconfigured, match=r"no backend kind 'postgers'.*memory, postgres, aws-iam, ssh"):
         registry.load("postgers")
 
 
@@ -76,7 +76,7 @@ def test_strangers_are_found_by_entry_point_and_cannot_replace_ours(monkeypatch:
     monkeypatch.setitem(sys.modules, "their_adapter", module)
     entries = [EntryPoint(name, "their_adapter", registry.GROUP) for name in ("vault", "postgres")]
     monkeypatch.setattr(registry, "entry_points", lambda *, group: entries if group == registry.GROUP else [])
-    assert registry.kinds() == ("memory", "postgres", "aws-iam", "vault")
+    assert registry.kinds() == ("memory", "postgres", "aws-iam", "ssh", "vault")
     assert build("vault", {}) is theirs
     assert registry.load("postgres").__name__ == "bot.backends.postgres"  # type: ignore[attr-defined]  # a module
 
