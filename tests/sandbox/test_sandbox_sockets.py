@@ -202,3 +202,30 @@ async def test_an_app_hears_only_what_it_asked_for(
     events = [(await acked(wire))["payload"]["event"] for _ in range(2)]
     assert [event.get("subtype", event["type"]) for event in events] == ["channel_topic", "user_change"]
     assert {entry.app_id for entry in sandbox.wire_log.pushes("events_api")} == {door.app_id}
+
+
+async def test_a_connection_can_be_deaf(
+    sandbox: Sandbox, door: App, alice: Persona, doors: Channel, clock: VirtualClock
+) -> None:
+    """It says hello and answers pings; what is sent on it never arrives, and is tried again on the next."""
+    sandbox.faults.deaf = True
+    async with Wire(sandbox, door) as deaf, Wire(sandbox, door) as other:
+        await deaf.socket.ping(b"alive?")
+        sandbox.faults.deaf = False
+        await other.connect()
+        waiting = asyncio.create_task(alice.command("/door"))
+        await sandbox.wait_for(lambda: sandbox.wire_log.pushes("slash_commands"))
+        await clock.advance(3.1)
+        assert (await waiting).error == "operation_timeout"
+        await alice.post(doors, "hello")
+        assert (await acked(other))["payload"]["event"]["text"] == "hello"
+
+
+async def test_a_connection_can_open_without_hello(sandbox: Sandbox, door: App) -> None:
+    sandbox.faults.mute_hello = True
+    silent = Wire(sandbox, door)
+    connecting = asyncio.create_task(silent.connect())
+    await sandbox.wait_for(sandbox.sockets.all)
+    await sandbox.disable_link()
+    assert (await connecting)["type"] == "disconnect"
+    await silent.__aexit__()
