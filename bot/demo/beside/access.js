@@ -1,0 +1,158 @@
+/* Trying the access: queries and an open session at the real production database. Rule: what stands here is the database's
+ * own answer, in its own words. */
+
+import { button, clock, firstName, section, table, watched, write } from "/beside/parts.js";
+import { freshId, make } from "/files/make.js";
+
+export class Access {
+    #context;
+    #ask;
+    #you = "";
+    #own;
+    #shown;
+    #ownText = make("span");
+    #user;
+    #password;
+    #fields;
+    #queries = make("div", { class: "bs-buttons" });
+    #result = make("div", { class: "bs-result" });
+    #sessions = make("ul", { class: "bs-sessions" });
+    #keep;
+    #catalogue = make("div", { class: "bs-catalogue" });
+    #cut = new Set();
+
+    constructor(context, ask) {
+        this.#context = context;
+        this.#ask = ask;
+        const name = freshId("bs-login");
+        const choice = (value, text) => {
+            const input = make("input", { type: "radio", name, value, on: { change: () => this.#choose() } });
+            return [input, make("label", { class: "bs-choice" }, input, text)];
+        };
+        const [own, ownLabel] = choice("own", this.#ownText);
+        const [shown, shownLabel] = choice("shown", "The credential from Slack");
+        own.checked = true;
+        this.#own = own;
+        this.#shown = shown;
+        this.#user = make("input", { class: "field", autocomplete: "off", spellcheck: "false", autocapitalize: "none", maxlength: "200" });
+        this.#password = make("input", { class: "field", type: "password", autocomplete: "off", maxlength: "200" });
+        this.#fields = make("div", { class: "bs-fields" }, labelled("User", this.#user), labelled("Password", this.#password));
+        this.#keep = button("Keep a session open", () => this.#open());
+        const login = make("fieldset", { class: "bs-logins" }, make("legend", {}, "Log in with"), ownLabel, shownLabel, this.#fields);
+        const truth = make("details", { class: "bs-truth", open: true }, make("summary", {}, "What the database itself says"), this.#catalogue);
+        Object.assign(this, section("access", "Try the access", login, this.#queries, this.#result, this.#sessions, truth));
+        this.#result.setAttribute("aria-live", "polite");
+        this.#choose();
+    }
+
+    draw(state, now) {
+        if (state.you !== this.#you) this.#become(state.you);
+        write(this.#ownText, `${firstName(this.#context.person(state.you))}’s own login`);
+        this.#drawQueries(state.access.queries);
+        this.#drawResult(state.access.last);
+        this.#drawSessions({ sessions: state.access.sessions, second: Math.floor(now) });
+        this.#drawCatalogue(state.catalogue);
+    }
+
+    #become(you) {
+        this.#you = you;
+        this.#own.checked = true;
+        this.#user.value = this.#password.value = "";
+        this.#choose();
+    }
+
+    #choose() {
+        this.#fields.hidden = !this.#shown.checked;
+    }
+
+    #login() {
+        return this.#shown.checked ? { user: this.#user.value, password: this.#password.value } : {};
+    }
+
+    #drawQueries = watched((queries) => {
+        const made = queries.map(({ id, title, sql }) => {
+            const node = button(title, () => this.#query(id));
+            node.title = sql;
+            return node;
+        });
+        this.#queries.replaceChildren(...made, this.#keep);
+    });
+
+    async #query(id) {
+        const answer = await this.#ask("query", { as: this.#you, query: id, ...this.#login() });
+        if (answer.ok) this.#drawResult(answer.attempt);
+        else this.#complain(answer.error);
+    }
+
+    async #open() {
+        const answer = await this.#ask("open", { as: this.#you, ...this.#login() });
+        if (!answer.ok) this.#complain(answer.error);
+        else if (answer.refused) this.#complain(answer.refused, "The database refused");
+    }
+
+    #complain(text, lead = "Not asked") {
+        this.#result.replaceChildren(make("p", { class: "bs-verdict bs-refused" }, make("strong", {}, lead), ` ${text}`));
+    }
+
+    #drawResult = watched((attempt) => {
+        if (!attempt) {
+            this.#result.replaceChildren();
+            return;
+        }
+        const { refused, rows, columns, title, login, at } = attempt;
+        const when = make("span", { class: "bs-quiet" }, `${title} · ${login} · ${clock(at)}`);
+        if (refused) {
+            this.#result.replaceChildren(make("p", { class: "bs-verdict bs-refused" }, make("strong", {}, "Refused"), make("q", {}, refused), when));
+            return;
+        }
+        const head = make("p", { class: "bs-verdict bs-allowed" }, make("strong", {}, "Allowed"), when);
+        this.#result.replaceChildren(head, rows.length ? table(title, columns, rows) : make("p", { class: "bs-quiet" }, "No rows."));
+    });
+
+    #drawSessions = watched(({ sessions, second }) => {
+        const rows = sessions.map((kept) => {
+            const open = kept.cut_at === null;
+            if (!open && !this.#cut.has(kept.id)) {
+                this.#cut.add(kept.id);
+                this.#context.say(`The session of ${kept.login} was cut by the database.`);
+            }
+            const words = open ? `open for ${Math.max(0, Math.floor(second - kept.opened_at))} s` : `cut at ${clock(kept.cut_at)}`;
+            const mark = make("span", { class: open ? "bs-dot bs-on" : "bs-dot bs-off", "aria-hidden": "true" });
+            const said = make("span", { class: "bs-grow" }, make("strong", {}, `Session of ${kept.login} `), words, kept.words ? make("q", {}, kept.words) : null);
+            return this.#row(kept.id, mark, said, open ? "Hang up" : "Forget");
+        });
+        this.#sessions.replaceChildren(...rows);
+    });
+
+    #kept = new Map(); // id of a session: its button, so that focus stays on it
+
+    #row(id, mark, said, text) {
+        if (!this.#kept.has(id)) this.#kept.set(id, button(text, () => this.#ask("close", { id }), "bs-plain"));
+        const end = this.#kept.get(id);
+        write(end, text);
+        return make("li", {}, mark, said, end);
+    }
+
+    #drawCatalogue = watched(({ roles, sessions, trouble }) => {
+        if (trouble) {
+            this.#catalogue.replaceChildren(make("p", { class: "bs-refused" }, `It does not answer: ${trouble}`));
+            return;
+        }
+        const marked = roles.map(({ name, login, until, roles: held, holders }) => {
+            const who = login ? `a login of its own, in ${held.join(", ") || "nothing"}` : `gives ${held.join(", ") || "nothing"} to ${holders.join(", ") || "nobody"}`;
+            return make("li", {}, make("code", {}, name), ` ${who}`, until ? `, valid until ${clock(until)}` : "");
+        });
+        const open = sessions.map(({ login, since }) => make("li", {}, make("code", {}, login), ` is connected since ${clock(since)}`));
+        this.#catalogue.replaceChildren(
+            make("p", { class: "bs-quiet" }, marked.length ? "Roles with Breakglass’s mark:" : "No role with Breakglass’s mark: nobody has access."),
+            make("ul", {}, ...marked),
+            open.length ? make("p", { class: "bs-quiet" }, "Sessions:") : "",
+            make("ul", {}, ...open),
+        );
+    });
+}
+
+function labelled(text, input) {
+    input.id = freshId("bs-field");
+    return make("div", {}, make("label", { class: "label", for: input.id }, text), input);
+}

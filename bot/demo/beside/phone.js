@@ -1,0 +1,75 @@
+/* The phone in somebody's hand. Rule: a code works once, so one that the desk has accepted is never shown again, and the
+ * next one is shown as early as the desk takes it. */
+
+import { button, copy, firstName, section, write } from "/beside/parts.js";
+import { make } from "/files/make.js";
+
+const LIFE = 90; // seconds in which the desk takes a code: its own half minute, the one before and the one after
+
+export class Phone {
+    #context;
+    #ask;
+    #title;
+    #code = make("output", { class: "bs-code" });
+    #bar = make("progress", { class: "bs-bar", max: String(LIFE), "aria-hidden": "true" });
+    #left = make("p", { class: "bs-quiet bs-left" });
+    #misses = make("p", { class: "bs-misses", role: "status" });
+    #screen;
+    #wrong;
+    #none = make("p", { class: "bs-quiet" });
+    #again;
+    #state = null;
+
+    /** `ask` as in panel.js; `headed` in the panel, where it can be jumped to. */
+    constructor(context, ask, { headed = false } = {}) {
+        this.#context = context;
+        this.#ask = ask;
+        const take = button("Copy", () => this.#copy(this.#state?.phone.code, "Code"), "bs-copy");
+        take.setAttribute("aria-label", "Copy the code");
+        const fake = button("Copy a wrong code", () => this.#copy(this.#state?.phone.wrong, "A wrong code"), "bs-plain");
+        this.#again = button("New authenticator, by the operator", () => this.#enrol());
+        this.#screen = make("div", { class: "bs-screen" }, make("div", { class: "bs-row" }, this.#code, take), this.#bar, this.#left);
+        this.#wrong = make("div", { class: "bs-under" }, this.#misses, this.#again, fake);
+        if (headed) Object.assign(this, section("phone", "Authenticator", this.#screen, this.#wrong, this.#none));
+        else {
+            const heading = make("h3", {}, "Authenticator");
+            this.node = make("div", { class: "bs bs-part bs-phone bs-inside" }, heading, this.#screen, this.#wrong, this.#none);
+            this.heading = heading;
+        }
+        this.#title = this.heading;
+    }
+
+    draw(state, now) {
+        this.#state = state;
+        const { phone } = state;
+        const name = firstName(this.#context.person(state.you));
+        write(this.#title, `${name}’s phone`);
+        this.#screen.hidden = this.#wrong.hidden = !phone.has;
+        this.#none.hidden = phone.has;
+        if (!phone.has) {
+            write(this.#none, `${name} has no authenticator: nothing here asks for one.`);
+            return;
+        }
+        const locked = phone.misses >= phone.most;
+        const early = phone.from - now;
+        this.#screen.classList.toggle("bs-waits", early > 0 || locked);
+        write(this.#code, early > 0 || locked ? "••• •••" : `${phone.code.slice(0, 3)} ${phone.code.slice(3)}`);
+        this.#bar.hidden = locked;
+        this.#bar.value = early > 0 ? LIFE - Math.min(early, LIFE) : Math.max(0, phone.until - now);
+        write(this.#left, locked ? "Codes are refused now." : early > 0 ? `The last one is used. Next code in ${Math.ceil(early)} s.` : `Works once, for ${Math.max(0, Math.ceil(phone.until - now))} s.`);
+        write(this.#misses, phone.misses === 0 ? "" : locked ? `${phone.misses} wrong codes: locked for half an hour, and security was told.` : `${phone.misses} wrong ${phone.misses === 1 ? "code" : "codes"}; ${phone.most} lock.`);
+        this.#misses.hidden = phone.misses === 0;
+        this.#again.hidden = !locked;
+    }
+
+    async #copy(text, what) {
+        if (text && this.#code.textContent !== "••• •••") await copy(text, what, this.#context.say);
+        else if (what !== "Code" && text) await copy(text, what, this.#context.say);
+    }
+
+    async #enrol() {
+        const answer = await this.#ask("enrol", { as: this.#state.you });
+        this.#context.say(answer.ok ? "There is a new authenticator. The old one is void, the lock is lifted." : answer.error);
+        if (!answer.ok) write(this.#misses, answer.error);
+    }
+}
