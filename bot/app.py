@@ -31,7 +31,17 @@ from bot.slack.echo import Echo
 from bot.slack.http import SignedHttp
 from bot.slack.people import Pause, SlackPeople
 from bot.slack.socket_mode import SocketMode
-from bot.store import Clock, Right, Store, is_file, migrate, only_server, open_engine, require_rights
+from bot.store import (
+    Clock,
+    Right,
+    Store,
+    is_file,
+    migrate,
+    only_server,
+    open_engine,
+    require_current,
+    require_rights,
+)
 from bot.store.also import bind_team
 from bot.web.health import health_pages
 
@@ -53,13 +63,22 @@ async def serve(config: Config, env: Mapping[str, str]) -> None:
     """
     url = config.environment.database_url.reveal()
     async with only_server(url) as right:
-        if is_file(url):
-            engine = open_engine(url)
-            await migrate(engine)
-            await engine.dispose()
+        await _prepare(url)
         async with office(config, env) as place:
-            await require_rights(place.store.engine)
             await run(assemble(config, place, right=right), _stop_signal())
+
+
+async def _prepare(url: str) -> None:
+    """A file is migrated. On PostgreSQL that is the owner's business, and ours is to be allowed no more."""
+    engine = open_engine(url)
+    try:
+        if is_file(url):
+            await migrate(engine)
+        else:
+            await require_current(engine)
+            await require_rights(engine)
+    finally:
+        await engine.dispose()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +171,7 @@ async def run(server: Server, stop: asyncio.Event) -> None:
     config, store, keeper = server.config, server.store, server.keeper
     async with AsyncExitStack() as stack:
         work = await stack.enter_async_context(_background())
-        work.start(server.right.keep())
+        work.start(server.right.keep(server.pause))
         await keeper.boot()
         work.start(keeper.run())
         await stack.enter_async_context(

@@ -45,7 +45,7 @@ from bot.mfa import Vault
 from bot.office import office
 from bot.sandbox import App, Message, Modal, Outcome, Persona, Sandbox
 from bot.slack.manifest import over_http
-from bot.store import Store, open_engine, shown
+from bot.store import Store, only_server, open_engine, shown
 from tests.server.ledger import ENTRY_POINTS, Truth
 from tests.store.fresh import fresh, plain
 
@@ -241,9 +241,12 @@ class Rig:
 
     async def start(self, *, wait: bool = True, hurry: bool = True) -> Server:
         """Starts a server; returns once it is connected to Slack, or at once without `wait`."""
+        right = await self._open.enter_async_context(
+            only_server(self.config.environment.database_url.reveal())
+        )
         place = await self._open.enter_async_context(office(self.config, self.env, self.clock))
         pause = hurried if hurry else asyncio.sleep
-        self.server = assemble(self.config, place, clock=self.clock, pause=pause)
+        self.server = assemble(self.config, place, clock=self.clock, pause=pause, right=right)
         self._stop = asyncio.Event()
         self._task = asyncio.create_task(run(self.server, self._stop))
         if wait:
