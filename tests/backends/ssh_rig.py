@@ -67,7 +67,7 @@ class SshRig:
         assert isinstance(built, Ssh)
         return built
 
-    def client(self, lease: Lease | None, *words: str, key: str = "", port: int = 0) -> list[str]:
+    def client(self, lease: Lease | None, *words: str, key: str = "", host: Sshd | None = None) -> list[str]:
         """The person's own ssh with what was handed over, and nothing else; straight to the host."""
         folder = self.folder / f"person-{secrets.token_hex(4)}"
         folder.mkdir(mode=0o700)
@@ -75,12 +75,13 @@ class SshRig:
         private = handed.get("private key") or (self.folder / (key or "own")).read_text()
         (folder / "key").write_text(private)
         (folder / "key").chmod(0o600)
-        (folder / "known_hosts").write_text(f"[127.0.0.1]:{port or self.sshd.port} {self.sshd.host_key}\n")
+        host = host or self.sshd
+        (folder / "known_hosts").write_text(f"[127.0.0.1]:{host.port} {host.host_key}\n")
         options = ["BatchMode=yes", "IdentitiesOnly=yes", f"UserKnownHostsFile={folder}/known_hosts"]
         if "certificate" in handed:
             (folder / "key-cert.pub").write_text(handed["certificate"])
             options.append(f"CertificateFile={folder}/key-cert.pub")
-        start = ["ssh", "-F", "none", "-p", str(port or self.sshd.port), "-i", str(folder / "key")]
+        start = ["ssh", "-F", "none", "-p", str(host.port), "-i", str(folder / "key")]
         return [*start, *(f"-o{option}" for option in options), f"{self.account}@127.0.0.1", *words]
 
     async def says(self, command: list[str]) -> tuple[int, str]:

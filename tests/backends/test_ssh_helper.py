@@ -4,6 +4,7 @@ import ast
 import getpass
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -304,6 +305,12 @@ def test_an_unknown_command_says_which_there_are(
     done = run("begin")
     assert done.returncode == 2
     assert "setup | sweep | list | end MARK" in done.stderr
+
+
+def test_the_documented_host_json_is_one() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "backends" / "ssh.md").read_text()
+    (text,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    assert Host(**json.loads(text)).accounts == ["deploy"]
 
 
 def test_it_is_one_file_of_the_standard_library_that_an_older_python_can_read() -> None:

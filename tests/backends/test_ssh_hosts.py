@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from bot.backends.ssh.adapter import Ssh
 from bot.core.errors import BackendRefused, BackendUnavailable
 from bot.core.model import Lease, Order
 from tests.backends.contract import marks, order_for
-from tests.backends.ssh_rig import ME, SshRig, ssh_rig
+from tests.backends.ssh_rig import ME, SshRig, echoes, ssh_rig
 from tests.providers.sshd import Sshd
 
 pytestmark = [pytest.mark.usefixtures("sshd_here"), pytest.mark.heavy]
@@ -202,6 +203,25 @@ async def test_an_answer_to_something_else_is_no_answer(two: Two) -> None:
         two.two.keys.write_text(f'restrict,command="{said}" {two.two.control}\n')
         with pytest.raises(BackendUnavailable, match=r"two: breakglass-host gave no answer that can be read"):
             await two.backend.revoke(order)
+
+
+async def test_the_documented_lines_are_all_that_a_hosts_sshd_needs(two: Two) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "backends" / "ssh.md").read_text()
+    (lines,) = re.findall(r"```sshd_config\n(.*?)```", page, re.DOTALL)
+    lines = lines.replace("/usr/local/sbin/breakglass-host", two.two.serve.removesuffix(" serve"))
+    lines = lines.replace("/var/lib/breakglass", str(two.two.state)).replace("User root", f"User {ME}")
+    names = "|".join(line.split()[0] for line in lines.splitlines())
+    two.two.stop()
+    config = re.sub(rf"(?m)^ *({names}) .*\n", "", two.two.sshd_config.read_text())
+    two.two.sshd_config.write_text(lines + config)
+    two.two.start()
+    assert await two.backend.problems() == []
+    order = order_for(two.rig)
+    lease = await two.backend.grant(order)
+    session = await two.rig.open(two.rig.client(lease, "cat", host=two.two))
+    assert await echoes(session)
+    await two.backend.revoke(order)
+    assert not await echoes(session)
 
 
 # --- checks ------------------------------------------------------------------------------------------------
