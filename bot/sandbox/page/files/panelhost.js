@@ -23,6 +23,7 @@ export async function mountPanel(element, page) {
         person: (id) => page.store.get("person", id),
         request: page.request,
         subscribe: (kind, callback) => page.store.on(kind, callback),
+        become: page.become,
         goTo: (channel, ts) => page.go(channel, ts),
         insert: page.insert,
         say: page.say,
