@@ -266,9 +266,10 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     words = {"installation": "acme", "ca": CA, "accounts": [ME]}
     config.write_text(json.dumps({**words, "state": str(tmp_path / "s"), "run": str(tmp_path / "r")}))
 
-    def run(*words: str, said: str = "") -> subprocess.CompletedProcess[str]:
+    def run(*words: str, said: str = "", before: str = "") -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-I", "-W", "error", helper.__file__, "--config", str(config), *words]
-        return subprocess.run(command, input=said, capture_output=True, text=True, check=False)
+        shell = ["sh", "-c", f'{before} exec "$@"', "sh", *command]
+        return subprocess.run(shell, input=said, capture_output=True, text=True, check=False)
 
     return run
 
@@ -284,6 +285,22 @@ def test_an_operator_can_set_it_up_list_and_end_by_hand(
     assert run("end", MARK).returncode == 0
     assert json.loads(run("list").stdout)["grants"] == {}
     assert run("end", "bg-other-7k3q2m").returncode == 1
+
+
+@needs_keygen
+def test_a_disk_that_takes_nothing_more_holds_up_no_end(
+    run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    """No file may grow by a byte: the kernel says so to every write."""
+    run("setup")
+    for mark in (MARK, "bg-acme-bbbbbb"):
+        (tmp_path / "s" / "grants" / mark).write_text(json.dumps(ask(mark=mark, until=1)["entry"]))
+    full = "ulimit -f 0;"
+    assert run("end", MARK, before=full).returncode == 0
+    assert json.loads(run("list").stdout)["grants"].keys() == {"bg-acme-bbbbbb"}
+    assert run("sweep", before=full).returncode == 1, "the revocation list could not be written: say so"
+    assert json.loads(run("list").stdout)["grants"] == {}
+    assert run("sweep").returncode == 0
 
 
 @pytest.mark.parametrize(

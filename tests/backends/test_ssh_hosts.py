@@ -124,6 +124,25 @@ async def test_a_host_that_fails_between_yes_and_done_makes_it_unavailable(two: 
     assert two.one.marks() == set()
 
 
+async def test_a_host_of_an_earlier_attempt_is_not_forgotten_by_the_next(two: Two) -> None:
+    """Two took the grant and is gone now; one, which had failed, takes it. Two still has it."""
+    order = order_for(two.rig)
+    fault = two.one.state / "grants" / f".{order.mark}.new"
+    fault.mkdir()
+    with pytest.raises(BackendUnavailable, match=r"^one: IsADirectoryError"):
+        await two.backend.grant(order)
+    fault.rmdir()
+    two.two.stop()
+    with pytest.raises(BackendUnavailable, match="it is gone from two"):
+        await two.backend.grant(order)
+    for _ in range(2):
+        with pytest.raises(BackendUnavailable, match=r"^two cannot be reached"):
+            await two.backend.revoke(order)
+    two.two.start()
+    await two.backend.revoke(order)
+    assert two.one.marks() == two.two.marks() == set()
+
+
 async def test_a_host_with_another_key_is_no_host_of_ours(two: Two) -> None:
     """It was made anew under the same address, or somebody stands in between."""
     stranger = two.rig.sshd.folder / "host_key"

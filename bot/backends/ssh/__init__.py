@@ -133,10 +133,10 @@ class Settings(Frozen):
         "Without one, a key is made for each grant.",
     )
     deadline_s: float = Field(
-        default=10.0, gt=0, le=60, description="Seconds after which hosts that did not answer are given up."
+        default=8.0, gt=0, le=60, description="Seconds after which a host that does not answer is given up."
     )
     connections: int = Field(
-        default=64, ge=1, le=1000, description="How many hosts are asked at a time. Idle: no connections."
+        default=32, ge=1, le=1000, description="How many hosts are asked at a time. Idle: no connections."
     )
 
     @model_validator(mode="after")

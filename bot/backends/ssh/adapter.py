@@ -9,7 +9,8 @@ Granting:
     (3) Only then is anything signed.
 
 Ending: every host of the login ends it and says to which hosts the grant was sent. One that cannot be reached
-holds up the end unless it was never sent there. Nothing is kept between calls.
+holds up the end unless it was never sent there. Only one thing is kept between calls: to which hosts an attempt
+to grant was sent, so that the next attempt does not forget one.
 """
 
 import time
@@ -32,9 +33,8 @@ from bot.core.model import EndedBy, Ending, Lease, Mark, Order
 _ENDING: Final = Ending(
     EndedBy.PROVIDER,
     timedelta(minutes=2),
-    "Each host refuses new logins at the end and cuts open sessions by itself within two minutes. Ended "
-    "early, a host that cannot be reached is told as soon as it can be; until then the access lives on "
-    "there, to its end at the latest.",
+    "Each host refuses new logins at the end and cuts sessions by itself within two minutes. Ended early, it "
+    "lives on, to that end, on a host that cannot be reached.",
 )
 
 
@@ -47,6 +47,7 @@ class Ssh:
     marks: Marks
     logins: Mapping[str, Login]
     keys: Mapping[str, asyncssh.SSHKey] = field(repr=False)
+    attempts: dict[Mark, set[str]] = field(default_factory=dict, repr=False)
 
     def ending(self, order: Order) -> Ending:
         """Scope: `login`, one of the settings'; `host`, to narrow it to one of the login's hosts."""
@@ -81,7 +82,9 @@ class Ssh:
         there, left_out = await self.control.ask_each(self._hosts(order), offer)  # (1)
         if not there:
             raise _all_of(left_out)
-        entry = replace(entry, hosts=tuple(sorted(there)))
+        sent = self.attempts.setdefault(order.mark, set())
+        sent.update(there)
+        entry = replace(entry, hosts=tuple(sorted(sent)))
         order_to_host = {"do": "grant", "entry": entry.dumps(), "now": time.time()}
         told, failed = await self.control.ask_each(there, order_to_host)  # (2)
         if any(isinstance(error, BackendUnavailable) for error in failed.values()):
@@ -122,6 +125,7 @@ class Ssh:
         remaining = {name: error for name, error in failed.items() if not sent or name in sent}
         if remaining:
             raise _all_of(remaining)
+        self.attempts.pop(order.mark, None)
 
     async def live(self) -> Sequence[Lease]:
         """What every host lists. One that does not answer makes this unknown: it may hold what we seek."""

@@ -28,9 +28,10 @@ async def problems(control: Control, authority: Authority) -> Sequence[str]:
 
 
 def _of_host(answer: Answer, authority: Authority, asked: float) -> Iterator[str]:
+    if answer.get("version") != VERSION:
+        yield f"its breakglass-host is version {answer.get('version')}, ours is {VERSION}. Install ours there."
+        return
     yield from map(str, answer["problems"])
-    if answer["version"] != VERSION:
-        yield f"breakglass-host is version {answer['version']}, and ours is {VERSION}. Install ours there."
     if str(answer["ca"]).split()[:2] != authority.public.split():
         yield f'it is set up for another authority. Put "{authority.public}" into /etc/breakglass/host.json.'
     off = answer["now"] - (asked + time.time()) / 2

@@ -34,7 +34,11 @@ class Host:
 
 @dataclass(frozen=True)
 class Control:
-    """Our control login on every host. `slots` bounds how many connections are open at a time."""
+    """Our control login on every host.
+
+    `slots` bounds how many connections are open at a time; a host's deadline begins when it has one, so that
+    a host is not called silent because there are many.
+    """
 
     hosts: Mapping[str, Host]
     user: str
@@ -67,7 +71,7 @@ class Control:
             BackendRefused, BackendUnavailable: whatever went wrong, led by the host's name.
         """
         try:
-            async with asyncio.timeout(self.deadline), self.slots, self.connect(name) as connection:
+            async with self.slots, asyncio.timeout(self.deadline), self.connect(name) as connection:
                 done = await connection.run(
                     "breakglass-host serve", input=json.dumps(question), stderr=asyncssh.DEVNULL
                 )

@@ -154,9 +154,9 @@ class Host:
             raise No(f"{mark} is not a mark of the installation {self.installation}.")
         with self._locked():  # (1)
             entry = self._entry("grants", mark)
-            if entry is not None:
-                write(self._file("ended", mark), json.dumps(entry))
-                self._file("grants", mark).unlink()
+            if entry is not None:  # a rename, which needs no room on a full disk
+                self._file("grants", mark).replace(self._file("ended", mark))
+                settle(Path(self.state, "grants"))
         if self._cut(mark):  # (2)
             raise Failed(f"Sessions of {mark} are still alive after {PATIENCE:g} s.")
         if entry is not None:
@@ -396,6 +396,16 @@ def write(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
+    settle(path.parent)
+
+
+def settle(folder: Path) -> None:
+    """What was renamed in a folder is so after a power cut too: nothing that ended comes back."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def main(words: list[str]) -> int:
