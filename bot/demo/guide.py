@@ -239,7 +239,7 @@ GUIDE: Final = (
                 "codes",
                 "carol",
                 "Guess codes until they are locked",
-                "Press Approve on an open request, as Carol, and enter a wrong code five times.",
+                "Let Alice ask once more. As Carol, press Approve and enter a wrong code five times.",
                 locked_out,
                 go=REQUESTS,
             ),

@@ -33,7 +33,7 @@ class History:
 
     async def look(self) -> list[Line]:
         """Everything that happened until now."""
-        came = await self._reader.lines(len(self.lines), await self._reader.last_seq())
+        came = await self._reader.lines(len(self.lines), await self._reader.last_seq() + 1)
         # Two looks at once read the same lines: each is kept once.
         self.lines += [json.loads(line.body) for line in came if line.seq >= len(self.lines)]
         return self.lines

@@ -11,6 +11,7 @@ export class Guide {
     #chapters = make("div", { class: "bs-chapters" });
     #count = make("span", { class: "bs-count" });
     #open = null; // the step that is unfolded; null: the next one
+    #unfolded = new Map(); // title of a chapter: whether somebody unfolded or folded it
     #done = null;
     #last = null;
 
@@ -60,9 +61,22 @@ export class Guide {
         this.#done = ids;
     }
 
+    /** A chapter is unfolded while its next step is the next one at all, or when somebody says so. */
     #chapter({ title, steps }, next) {
-        const heading = make("h4", {}, title);
-        return make("div", {}, heading, make("ol", { class: "bs-steps" }, ...steps.map((step) => this.#step(step, step.id === next))));
+        const open = this.#unfolded.get(title) ?? steps.some((step) => step.id === next);
+        const list = make("ol", { class: "bs-steps", id: freshId("bs-chapter"), hidden: !open }, ...steps.map((step) => this.#step(step, step.id === next)));
+        const done = steps.filter((step) => step.done).length;
+        const fold = make(
+            "button",
+            { type: "button", class: "bs-fold", "aria-expanded": String(open), "aria-controls": list.id, "data-key": title },
+            make("span", {}, title),
+            make("span", { class: "bs-quiet" }, `${done}/${steps.length}`, make("span", { class: "unseen" }, " done")),
+        );
+        fold.addEventListener("click", () => {
+            this.#unfolded.set(title, !open);
+            this.#render(this.#last);
+        });
+        return make("div", { class: "bs-chapter" }, make("h4", {}, fold), list);
     }
 
     #step(step, open) {
