@@ -120,7 +120,11 @@ def parser() -> argparse.ArgumentParser:
         "--checkpoints", type=Path, metavar="FILE", help="checkpoints copied from the audit channel"
     )
     verify.add_argument(
-        "--key", metavar="KEY", help="the verifier key (default: that of the signing key file)"
+        "--key",
+        metavar="KEY",
+        action="append",
+        default=[],
+        help="the verifier key (default: that of the signing key file); again for each one before it",
     )
 
     enroll = command("enroll", _enroll, "Issue a one-time token with which one person can enrol.")

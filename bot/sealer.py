@@ -8,7 +8,7 @@ import asyncio
 import logging
 from datetime import timedelta
 
-from bot.audit.checkpoint import CheckpointError, Signer
+from bot.audit.checkpoint import CheckpointError, Signer, open_any
 from bot.audit.tree import Frontier
 from bot.core import events as e
 from bot.store import Store, StoredCheckpoint
@@ -78,7 +78,7 @@ class Sealer:
         """
         if last is None or self._signer.last().size:
             return
-        signed = self._signer.verifier.open(last.note)
+        signed = open_any([self._signer.verifier, *self._signer.earlier()], last.note)
         tree = Frontier().extend(await self._store.leaves(0, signed.size))
         if (tree.size, tree.root()) != (signed.size, signed.root):
             raise CheckpointError(

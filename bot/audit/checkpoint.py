@@ -10,7 +10,7 @@ import base64
 import hashlib
 import os
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,6 +103,21 @@ class Verifier:
         return True
 
 
+def open_any(verifiers: Iterable[Verifier], note: str) -> Checkpoint:
+    """The checkpoint in `note`, once a signature by one of these keys holds; the first is the one in use.
+
+    Raises:
+        CheckpointError: none of them holds; the text is the first key's.
+    """
+    refused: list[CheckpointError] = []
+    for verifier in verifiers:
+        try:
+            return verifier.open(note)
+        except CheckpointError as error:
+            refused.append(error)
+    raise refused[0]
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Signer:
     """The private half, and where it remembers the last tree it signed."""
@@ -152,6 +167,16 @@ class Signer:
         """The public half."""
         key = Ed25519PrivateKey.from_private_bytes(self.seed).public_key()
         return Verifier(self.name, key.public_bytes_raw())
+
+    def earlier(self) -> list[Verifier]:
+        """Verifier keys of the keys before this one, from `<key file>.earlier`, one on a line.
+
+        Raises:
+            CheckpointError: a line is no verifier key.
+        """
+        file = self.memory.with_suffix(".earlier")
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [Verifier.parse(line) for line in lines if line.strip()]
 
     def last(self) -> Frontier:
         """The tree that was last signed; empty when none was.

@@ -13,13 +13,13 @@ Rule: it reads, and trusts nothing that it reads.
 """
 
 import base64
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from bot.audit import canonical
-from bot.audit.checkpoint import Checkpoint, CheckpointError, Verifier
+from bot.audit.checkpoint import Checkpoint, CheckpointError, Verifier, open_any
 from bot.audit.tree import Frontier, leaf_hash
 from bot.core import events as e
 from bot.core import machine
@@ -80,6 +80,7 @@ async def verify(
     verifier: Verifier | None,
     notes: Iterable[str] = (),
     collected: Iterable[str] = (),
+    earlier: Sequence[Verifier] = (),
     remembered: Frontier | None = None,
     now: datetime | None = None,
 ) -> Report:
@@ -92,12 +93,14 @@ async def verify(
         verifier: the public key checkpoints must be signed with; None leaves signatures out.
         notes: checkpoints from this database, in order.
         collected: checkpoints that the auditor copied from elsewhere.
+        earlier: public keys that were in use before `verifier`; checkpoints may be signed with one of them.
         remembered: the last tree the signer signed, from its own memory beside the key.
         now: for "every event is covered by a checkpoint by now"; None leaves that out.
     """
     report = Report()
-    ours = _opened(report, verifier, notes, "in this database")
-    theirs = _opened(report, verifier, collected, "from the file")
+    keys = [verifier, *earlier] if verifier else []
+    ours = _opened(report, keys, notes, "in this database")
+    theirs = _opened(report, keys, collected, "from the file")
     report.checkpoints, report.collected = len(ours), len(theirs)
     memory = [Checkpoint("", remembered.size, remembered.root(), "")] if remembered else []
     wanted = {c.size for c in (*ours, *theirs, *memory)}
@@ -253,13 +256,11 @@ def _check_requests(
 # --- checkpoints ----------------------------------------------------------------------------------------
 
 
-def _opened(report: Report, verifier: Verifier | None, notes: Iterable[str], where: str) -> list[Checkpoint]:
+def _opened(report: Report, keys: Sequence[Verifier], notes: Iterable[str], where: str) -> list[Checkpoint]:
     opened = []
-    for note in notes:
-        if verifier is None:
-            continue
+    for note in notes if keys else ():
         try:
-            opened.append(verifier.open(note))
+            opened.append(open_any(keys, note))
         except CheckpointError as error:
             report.add("checkpoints", None, f"A checkpoint {where} does not hold: {error}")
     return opened

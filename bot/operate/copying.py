@@ -55,10 +55,10 @@ async def copied(env: Mapping[str, str], tell: Callable[[str], None]) -> CopiedR
     _require_file(here)
     if _named(here) == _named(there):
         raise ConfigError(["BREAKGLASS_COPY_TO: It names the same database as BREAKGLASS_DATABASE_URL."])
-    verifier, memory = keys_of(env, None)
+    keys, memory = keys_of(env, ())
 
     async def check(reader: Reader) -> None:
-        report = await report_on(reader, verifier, memory=memory)
+        report = await report_on(reader, keys, memory=memory)
         if not report.sound:
             found = "\n".join(finding.sentence for finding in report.findings)
             raise Unsound(f"{found}\nThe history is not sound, so nothing was copied. See: breakglass verify")

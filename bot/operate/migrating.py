@@ -37,8 +37,8 @@ async def migrate(env: Mapping[str, str]) -> Migrated:
         raise ConfigError(
             [
                 (
-                    f"{OWNER}: It is not set. On PostgreSQL the tables belong to another role than the server's: "
-                    "write here the same database as that role, for this command alone."
+                    f"{OWNER}: It is not set. On PostgreSQL the tables belong to another role than the "
+                    "server's: write here the same database as that role, for this command alone."
                 )
             ]
         )

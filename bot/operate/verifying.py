@@ -42,18 +42,19 @@ class Verified(TypedDict):
     findings: list[FoundRow]
 
 
-async def verify(env: Mapping[str, str], *, key: str | None, checkpoints: Path | None) -> Verified:
+async def verify(env: Mapping[str, str], *, key: Sequence[str], checkpoints: Path | None) -> Verified:
     """The whole history checked; see `audit.verify`.
 
     Raises:
         ConfigError: the key or the file of checkpoints cannot be used.
     """
-    verifier, memory = keys_of(env, key)
+    keys, memory = keys_of(env, key)
+    verifier = keys[0] if keys else None
     collected = _collected(checkpoints) if checkpoints is not None else []
     if collected and verifier is None:
         raise ConfigError(["--checkpoints: Without the verifier key they prove nothing. Add --key."])
     async with reading(env) as database, database.at_once() as reader:
-        report = await report_on(reader, verifier, collected=collected, memory=memory, now=utc_now())
+        report = await report_on(reader, keys, collected=collected, memory=memory, now=utc_now())
     return {
         "sound": report.sound,
         "events": report.events,
@@ -70,7 +71,7 @@ async def verify(env: Mapping[str, str], *, key: str | None, checkpoints: Path |
 
 async def report_on(
     reader: Reader,
-    verifier: Verifier | None,
+    keys: Sequence[Verifier],
     *,
     collected: Sequence[str] = (),
     memory: Frontier | None = None,
@@ -81,7 +82,8 @@ async def report_on(
         _rows(reader),
         head=await reader.head(),
         requests=await reader.everything(),
-        verifier=verifier,
+        verifier=keys[0] if keys else None,
+        earlier=keys[1:],
         notes=[checkpoint.note for checkpoint in await reader.checkpoints()],
         collected=collected,
         remembered=memory,
@@ -99,18 +101,18 @@ def _collected(file: Path) -> list[str]:
     return found
 
 
-def keys_of(env: Mapping[str, str], key: str | None) -> tuple[Verifier | None, Frontier | None]:
-    """The verifier key, given or that of the signing key file, and what the signer remembers."""
+def keys_of(env: Mapping[str, str], given: Sequence[str]) -> tuple[Sequence[Verifier], Frontier | None]:
+    """The verifier keys, newest first, given or those of the signing key file; what the signer remembers."""
     file = env.get("BREAKGLASS_SIGNING_KEY_FILE")
     try:
-        if key is not None:
-            return Verifier.parse(key), None
+        if given:
+            return [Verifier.parse(key) for key in given], None
         if file and os.access(file, os.R_OK):
             signer = Signer.load(Path(file))
-            return signer.verifier, signer.last()
+            return [signer.verifier, *signer.earlier()], signer.last()
     except CheckpointError as error:
         raise ConfigError([f"--key: {error}"]) from None
-    return None, None
+    return [], None
 
 
 async def _rows(reader: Reader) -> AsyncIterator[history.Row]:

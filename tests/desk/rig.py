@@ -85,6 +85,7 @@ class Rig:
     people: Directory
     backends: dict[str, Pretend]
     address: str = ""
+    vault_key: Secret = VAULT_KEY
     closed: str | None = None
     grant_deadline: timedelta = PATIENT
     secrets: dict[PersonId, Secret] = field(default_factory=dict)
@@ -99,7 +100,7 @@ class Rig:
         self._assemble()
 
     def _assemble(self) -> None:
-        vault = Vault([VAULT_KEY])
+        vault = Vault([self.vault_key])
         principals = {person: person.removeprefix("U0").lower() for person in PEOPLE}
         providers = {name: Provider(backend, principals) for name, backend in self.backends.items()}
         self.store = Store(self.engine, self.clock, self.policy.hash)

@@ -9,10 +9,12 @@ import pytest
 from bot.access import TOLERANCE
 from bot.audit.checkpoint import Signer
 from bot.core import events as e
-from bot.core.errors import Refused, Stale
-from bot.core.model import OPERATOR, Lease, Order, State, Why
+from bot.core.errors import BreakglassError, Refused, Stale
+from bot.core.model import OPERATOR, Lease, Order, Secret, State, Why
 from bot.factors import WRONG_CODES
 from bot.keeper import SETTLING
+from bot.mfa import Vault
+from bot.operate.verifying import report_on
 from bot.sealer import Sealer
 from tests.core.samples import ANNA, MINUTE
 from tests.desk.pretend import Mood
@@ -151,3 +153,42 @@ async def test_a_signer_that_lost_its_memory_does_not_sign_a_rewritten_history(
     async with it.engine.connect() as raw:
         refused = await raw.exec_driver_sql("SELECT count(*) FROM events WHERE type = 'signing_refused'")
         assert refused.scalar() == 1
+
+
+async def test_a_lost_signing_key_is_replaced_once_its_public_half_vouches_for_what_it_signed(
+    it: Rig, tmp_path: Path
+) -> None:
+    """Key and memory are gone; an auditor still has the verifier key. See docs/operations.md."""
+    lost = Signer.generate("breakglass/acme", tmp_path / "lost")
+    assert await sealer_of(it, lost).seal()
+    await it.asked()
+    new = Signer.generate("breakglass/acme", tmp_path / "new")
+    sealer = sealer_of(it, new)
+    assert not await sealer.seal()
+    assert "No signature of 'breakglass/acme' on this checkpoint holds" in str(sealer.closed())
+    (tmp_path / "new.earlier").write_text(f"{lost.verifier}\n")
+    assert await sealer.seal()
+    assert sealer.closed() is None
+    keys = [new.verifier, *new.earlier()]
+    async with it.store.at_once() as reader:
+        report = await report_on(reader, keys, memory=new.last())
+        assert (report.sound, report.checkpoints) == (True, 2)
+        assert not (await report_on(reader, keys[:1])).sound, (
+            "the new key alone vouches for the new ones only"
+        )
+
+
+async def test_a_lost_secret_key_costs_factors_and_never_the_power_to_end_access(it: Rig) -> None:
+    request, waiting = await it.active(), await it.asked()
+    it.vault_key = Secret(Vault.new_key())
+    await it.crash()
+    await it.boot()
+    with pytest.raises(BreakglassError):
+        await it.desk.ask(it.form(code=it.code(ANNA)))
+    ended = await it.revoked(request.id)
+    assert ended.state is State.AWAITING_REVIEW
+    assert it.vault.ledger == {}
+    await it.enrol(ANNA)
+    assert (await it.asked()).state is State.AWAITING_APPROVAL
+    assert (await it.state(waiting.id)) is State.AWAITING_APPROVAL
+    await it.keeps_its_promises()

@@ -288,7 +288,7 @@ class Scene:
             "BREAKGLASS_DATABASE_URL": f"sqlite:///{file}",
             "BREAKGLASS_SIGNING_KEY_FILE": str(home / "signing.key"),
         }
-        return await verify(env, key=None, checkpoints=self.collected if channel else None)
+        return await verify(env, key=(), checkpoints=self.collected if channel else None)
 
 
 async def scene(home: Path) -> Scene:
