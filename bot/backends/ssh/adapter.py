@@ -9,8 +9,8 @@ Granting:
     (3) Only then is anything signed.
 
 Ending: every host of the login ends it and says to which hosts the grant was sent. One that cannot be reached
-holds up the end unless it was never sent there. Only one thing is kept between calls: to which hosts an attempt
-to grant was sent, so that the next attempt does not forget one.
+holds up the end unless it was never sent there. Only one thing is kept between calls: to which hosts an
+attempt to grant was sent, so that the next attempt does not forget one.
 """
 
 import time

@@ -29,7 +29,8 @@ async def problems(control: Control, authority: Authority) -> Sequence[str]:
 
 def _of_host(answer: Answer, authority: Authority, asked: float) -> Iterator[str]:
     if answer.get("version") != VERSION:
-        yield f"its breakglass-host is version {answer.get('version')}, ours is {VERSION}. Install ours there."
+        theirs = answer.get("version")
+        yield f"its breakglass-host is version {theirs}, and ours is {VERSION}. Install ours there."
         return
     yield from map(str, answer["problems"])
     if str(answer["ca"]).split()[:2] != authority.public.split():
