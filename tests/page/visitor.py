@@ -40,7 +40,8 @@ class Visitor:
             options = await menu.locator("option").all_inner_texts()
             await menu.select_option(next(option for option in options if option.startswith(name)))
             return
-        choice = self.page.get_by_role("radio", name=re.compile(f"^{name}"))
+        people = self.page.get_by_role("group", name="You are")
+        choice = people.get_by_role("radio", name=re.compile(f"^{name}"))
         await choice.check(force=True)  # the button itself is unseen; its label is what one presses
         await expect(self.page).to_have_title(re.compile(re.escape(name)))
 
