@@ -177,8 +177,8 @@ class Acts:
     @verb
     async def submit(self, persona: Persona, given: Given) -> Json:
         """Hand in the window on top."""
-        modal = persona.modal
-        if modal is None or modal.view.id != given.text("view"):
+        view, modal = given.text("view"), persona.modal
+        if modal is None or modal.view.id != view:
             raise CannotDoError("This window is closed, or no longer on top.")
         wrong = await modal.hand_in()
         if wrong is None:
@@ -189,8 +189,8 @@ class Acts:
     @verb
     async def close(self, persona: Persona, given: Given) -> Json:
         """Close the window on top, or all of them."""
-        modal = persona.modal
-        if modal is None or modal.view.id != given.text("view"):
+        view, modal = given.text("view"), persona.modal
+        if modal is None or modal.view.id != view:
             return {}  # it is closed already
         await modal.close(everything=given.flag("everything"))
         return {}

@@ -40,8 +40,8 @@ export class MessageEntry {
         const thread = make("button", { type: "button", class: "thread-link", hidden: true });
         const tools = make("div", { class: "message-tools" });
         const avatar = make("div", { class: "avatar", "aria-hidden": "true" });
-        const head = make("div", { class: "message-head" }, author, badge, link);
-        const content = make("div", { class: "content" }, only, head, body, edited, extra, wrong, thread);
+        const head = make("div", { class: "message-head" }, author, badge, link, edited);
+        const content = make("div", { class: "content" }, only, head, body, extra, wrong, thread);
         this.node = make("article", { class: "message", tabindex: "-1", "aria-labelledby": author.id }, avatar, content, tools);
         this.#parts = { author, badge, time, link, body, edited, only, extra, wrong, thread, tools, avatar };
         thread.addEventListener("click", () => page.openThread(this.#message));
@@ -63,7 +63,7 @@ export class MessageEntry {
         parts.author.dir = "auto";
         parts.badge.hidden = !person?.is_bot;
         parts.avatar.textContent = message.subtype === "tombstone" ? "" : initials(name);
-        parts.avatar.className = `avatar ${person?.is_bot ? "app" : tint(message.user)}`;
+        parts.avatar.className = `avatar ${person?.is_bot ? "app" : person ? tint(message.user) : "nobody"}`;
         parts.time.textContent = clockTime(message.ts) ?? "";
         parts.time.dateTime = machineTime(message.ts) ?? "";
         parts.link.title = wholeMoment(message.ts) ?? "";

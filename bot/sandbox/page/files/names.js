@@ -25,11 +25,12 @@ export function initials(name) {
     return [words[0], words.length > 1 ? words.at(-1) : ""].map((word) => [...word][0] ?? "").join("").toUpperCase();
 }
 
-/** One of eight colours of a person, always the same. */
+const tints = new Map();
+
+/** One of eight colours of a person: the first eight have different ones. */
 export function tint(id) {
-    let sum = 0;
-    for (const letter of id ?? "") sum = (sum * 31 + letter.charCodeAt(0)) % 8;
-    return `tint-${sum}`;
+    if (!tints.has(id)) tints.set(id, tints.size % 8);
+    return `tint-${tints.get(id)}`;
 }
 
 /** Stored mrkdwn as its author typed it, for the composer: entities back to names. */
