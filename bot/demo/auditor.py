@@ -84,7 +84,7 @@ def _forge_file(source: Path, copy: Path) -> str:
 async def _forge_database(url: str) -> str:
     there = await asyncpg.connect(url)
     try:
-        await there.execute("SET session_replication_role = replica")  # a superuser's way past the triggers
+        await there.execute("ALTER TABLE events DISABLE TRIGGER ALL")  # as its owner could
         rows = await there.fetch("SELECT seq, type, body FROM events ORDER BY seq")
         seq, body, what = _forgery([tuple(row.values()) for row in rows])
         await there.execute("UPDATE events SET body = $1 WHERE seq = $2", body, seq)

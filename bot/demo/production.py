@@ -73,7 +73,9 @@ class Session:
         try:
             await self._connection.execute("SELECT pg_sleep(86400)")
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            self.cut_at, self.words = datetime.now(UTC), str(error)
+            # The client puts its own words before the server's.
+            client, _, server = str(error).partition("operation: ")
+            self.cut_at, self.words = datetime.now(UTC), server or client
 
     async def is_cut(self, within: float) -> bool:
         """Whether the server ends the connection within so many seconds."""

@@ -19,8 +19,8 @@ export class Bot {
         this.#context = context;
         this.#ask = ask;
         this.#kill = button("Kill the bot (SIGKILL)", () => this.#tell(this.#ask("kill", {})), "danger");
-        const check = button("Verify the history", () => this.#tell(this.#ask("verify", { forged: false })));
-        const forge = button("Forge a copy, and verify it", () => this.#tell(this.#ask("verify", { forged: true })));
+        const check = button("Verify the history", () => this.#verify(false));
+        const forge = button("Forge a copy, and verify it", () => this.#verify(true));
         const head = make("h4", {}, "Its history");
         const explain = make("p", { class: "bs-quiet" }, "Runs the real breakglass verify, with the checkpoints that stand in the audit channel.");
         const row = make("div", { class: "bs-buttons" }, check, forge);
@@ -35,9 +35,17 @@ export class Bot {
         this.#drawVerdict(state.verdict);
     }
 
+    async #verify(forged) {
+        this.#verdict.replaceChildren(make("p", { class: "bs-quiet" }, forged ? "Copying, forging, and running breakglass verify …" : "Running breakglass verify …"));
+        const asked = await this.#tell(this.#ask("verify", { forged }));
+        if (asked.ok) this.#drawVerdict(asked.verdict);
+        else this.#verdict.replaceChildren();
+    }
+
     async #tell(asked) {
         const answer = await asked;
         write(this.#trouble, answer.ok ? "" : answer.error);
+        return answer;
     }
 
     #drawDeaths = watched((deaths) => {

@@ -4,6 +4,7 @@
 import { button, copy, firstName, section, write } from "/beside/parts.js";
 import { make } from "/files/make.js";
 
+const NONE = "••• •••";
 const LIFE = 90; // seconds in which the desk takes a code: its own half minute, the one before and the one after
 
 export class Phone {
@@ -18,17 +19,18 @@ export class Phone {
     #wrong;
     #none = make("p", { class: "bs-quiet" });
     #again;
+    #take;
     #state = null;
 
     /** `ask` as in panel.js; `headed` in the panel, where it can be jumped to. */
     constructor(context, ask, { headed = false } = {}) {
         this.#context = context;
         this.#ask = ask;
-        const take = button("Copy", () => this.#copy(this.#state?.phone.code, "Code"), "bs-copy");
-        take.setAttribute("aria-label", "Copy the code");
-        const fake = button("Copy a wrong code", () => this.#copy(this.#state?.phone.wrong, "A wrong code"), "bs-plain");
+        this.#take = button("Copy", () => copy(this.#state.phone.code, "Code", context.say));
+        this.#take.setAttribute("aria-label", "Copy the code");
+        const fake = button("Copy a wrong code", () => copy(this.#state.phone.wrong, "A wrong code", context.say), "bs-plain");
         this.#again = button("New authenticator, by the operator", () => this.#enrol());
-        this.#screen = make("div", { class: "bs-screen" }, make("div", { class: "bs-row" }, this.#code, take), this.#bar, this.#left);
+        this.#screen = make("div", { class: "bs-screen" }, make("div", { class: "bs-row" }, this.#code, this.#take), this.#bar, this.#left);
         this.#wrong = make("div", { class: "bs-under" }, this.#misses, this.#again, fake);
         if (headed) Object.assign(this, section("phone", "Authenticator", this.#screen, this.#wrong, this.#none));
         else {
@@ -52,19 +54,16 @@ export class Phone {
         }
         const locked = phone.misses >= phone.most;
         const early = phone.from - now;
-        this.#screen.classList.toggle("bs-waits", early > 0 || locked);
-        write(this.#code, early > 0 || locked ? "••• •••" : `${phone.code.slice(0, 3)} ${phone.code.slice(3)}`);
-        this.#bar.hidden = locked;
-        this.#bar.value = early > 0 ? LIFE - Math.min(early, LIFE) : Math.max(0, phone.until - now);
-        write(this.#left, locked ? "Codes are refused now." : early > 0 ? `The last one is used. Next code in ${Math.ceil(early)} s.` : `Works once, for ${Math.max(0, Math.ceil(phone.until - now))} s.`);
-        write(this.#misses, phone.misses === 0 ? "" : locked ? `${phone.misses} wrong codes: locked for half an hour, and security was told.` : `${phone.misses} wrong ${phone.misses === 1 ? "code" : "codes"}; ${phone.most} lock.`);
+        const waits = locked || early > 0;
+        this.#screen.classList.toggle("bs-waits", waits);
+        write(this.#code, waits ? NONE : `${phone.code.slice(0, 3)} ${phone.code.slice(3)}`);
+        this.#take.hidden = waits;
+        this.#bar.hidden = waits;
+        this.#bar.value = Math.max(0, phone.until - now);
+        write(this.#left, sentence(locked, early, phone.until - now));
+        write(this.#misses, missed(phone, locked));
         this.#misses.hidden = phone.misses === 0;
         this.#again.hidden = !locked;
-    }
-
-    async #copy(text, what) {
-        if (text && this.#code.textContent !== "••• •••") await copy(text, what, this.#context.say);
-        else if (what !== "Code" && text) await copy(text, what, this.#context.say);
     }
 
     async #enrol() {
@@ -72,4 +71,15 @@ export class Phone {
         this.#context.say(answer.ok ? "There is a new authenticator. The old one is void, the lock is lifted." : answer.error);
         if (!answer.ok) write(this.#misses, answer.error);
     }
+}
+
+function sentence(locked, early, left) {
+    if (locked) return "Codes are refused now.";
+    if (early > 0) return `The last one is used. The next comes in ${Math.ceil(early)} s.`;
+    return `Works once, for ${Math.max(0, Math.ceil(left))} s.`;
+}
+
+function missed({ misses, most }, locked) {
+    if (locked) return `${misses} wrong codes: locked for up to half an hour, and security was told.`;
+    return misses === 0 ? "" : `${misses} wrong ${misses === 1 ? "code" : "codes"}; ${most} lock.`;
 }
