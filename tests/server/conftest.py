@@ -17,7 +17,7 @@ CUT_OFF = pytest.mark.filterwarnings(
 )
 """A crash in the middle of opening a connection to the database leaves it to the collector."""
 
-QUICK = {"test_a_night", "test_on_postgres", "test_people", "test_slack_away"}
+QUICK = {"test_a_night", "test_on_postgres", "test_people", "test_restored", "test_slack_away"}
 """Stories that `make test` plays on PostgreSQL too; `make test-heavy` plays all of them there."""
 
 

@@ -6,10 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from bot.core import events as e
-from bot.core.errors import BreakglassError
 from bot.core.model import State
-from bot.demo.database import _programs
 from bot.demo.ports import free_port
 from bot.store import open_engine
 from tests.providers.fixtures import Cluster
@@ -192,62 +189,3 @@ async def test_a_wrong_address_is_a_sentence_without_the_password(
     for secret in (PASSWORD, "a%20word", "secret", "sec[ret"):
         assert secret not in said.err
     assert "Traceback" not in said.err
-
-
-# --- a backup restored ----------------------------------------------------------------------------------
-
-
-async def test_yesterdays_copy_ends_what_it_does_not_know_and_signs_nothing(
-    it: Rig, cluster: Cluster
-) -> None:
-    """pg_dump of a running server, restored into a new database; see docs/operations.md."""
-    await it.start()
-    backup = await dumped(it)
-    later = await it.active()
-    await it.told_all()
-
-    async def signed() -> bool:
-        last = await it.store.last_checkpoint()
-        return last is not None and last.size == (await it.store.head()).size
-
-    await it.until(signed)
-    await it.crash()
-    assert it.truth.marks() == [later.mark]
-    it.env["BREAKGLASS_DATABASE_URL"] = await restored(cluster, backup)
-    said = await it.breakglass("verify", "--json")
-    assert said.code == 3, "the signer remembers more than there is"
-    assert {row["check"] for row in said.json["findings"]} >= {"checkpoints"}
-    engine = open_engine(it.env["BREAKGLASS_DATABASE_URL"].replace("://", "+asyncpg://"))
-    it.store.engine = engine
-    await it.start(wait=False)
-    await it.until(lambda: it.truth.marks() == [])
-    await it.until(lambda: "history" in it.trouble())
-    assert "the history cannot be signed" in it.trouble()["history"]
-    with pytest.raises(BreakglassError):
-        await it.store.get(later.id)
-    assert [type(record.event) for record in await it.told(e.OrphanEnded)] == [e.OrphanEnded]
-    await it.crash()
-    await engine.dispose()
-
-
-async def dumped(it: Rig) -> bytes:
-    """As the owner, from a server that goes on."""
-    return await program("pg_dump", "--format=custom", owners(it.env["BREAKGLASS_DATABASE_URL"]))
-
-
-async def restored(cluster: Cluster, backup: bytes) -> str:
-    """Into a new, empty database of the same owner; grants come along."""
-    bare = await bare_on(cluster)
-    await program("pg_restore", "--no-owner", f"--dbname={plain(bare.owner)}", given=backup)
-    return plain(bare.app)
-
-
-async def program(name: str, *words: str, given: bytes = b"") -> bytes:
-    """One of PostgreSQL's own, of the version that the wheel carries."""
-    process = await asyncio.create_subprocess_exec(
-        _programs(18) / name, *words,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await process.communicate(given)
-    assert process.returncode == 0, err.decode()
-    return out

@@ -1,13 +1,17 @@
 """Slack down, cut off, or of somebody else: the keeper goes on, and the server comes back by itself."""
 
 import asyncio
+import time
 from datetime import timedelta
 
 from bot.core import events as e
 from bot.core.errors import BreakglassError
 from bot.core.model import State
 from bot.sandbox import Exchange
-from tests.server.rig import OVER_BOTH, REQUESTS, Rig
+from bot.slack.echo import PATIENCE
+from bot.slack.http import SignedHttp
+from bot.slack.socket_mode import SocketMode
+from tests.server.rig import ALICE, OVER_BOTH, REQUESTS, Rig
 
 
 @OVER_BOTH
@@ -166,3 +170,19 @@ async def test_a_part_of_the_server_that_dies_takes_it_down_so_that_it_is_restar
     assert task is not None
     await asyncio.wait({task}, timeout=10)
     assert task.cancelled()
+
+
+@OVER_BOTH
+async def test_when_our_own_posts_do_not_come_back_ready_says_so(it: Rig) -> None:
+    server = await it.start()
+    await it.sandbox.quiet()
+    it.sandbox.faults.lose_events(1000)
+    assert (await it.breakglass("enroll", "--person", ALICE)).code == 0
+    await it.told_all()
+    assert it.trouble() == {}, "an event may take a while"
+    assert isinstance(server.transport, SocketMode | SignedHttp)
+    server.transport._echo.clock = lambda: time.monotonic() + PATIENCE + 1
+    assert "not even our own posts come back" in it.trouble()["slack"]
+    it.sandbox.faults.clear()
+    await works(it)
+    assert it.trouble() == {}
