@@ -17,7 +17,7 @@ export class Conversation {
     #latest = make("button", { type: "button", class: "latest", hidden: true }, icon("down"), "Latest messages");
     #empty = make("p", { class: "empty", hidden: true });
     #shownChannel = null;
-    #unreadFrom = null;
+    #unread = { after: "0", until: "0" }; // what came before one did, and was not read
     #marked = null;
     #list;
 
@@ -71,9 +71,9 @@ export class Conversation {
         this.#shownChannel = channel;
         this.#marked = null;
         this.#list.clear(`Messages in ${name}`);
-        const upTo = this.#page.reading.upTo(channel);
-        const first = this.#page.store.messages(channel).find((message) => message.ts > upTo && message.user !== this.#page.you);
-        this.#unreadFrom = upTo === "0" ? null : (first?.ts ?? null);
+        const last = this.#page.store.messages(channel).at(-1)?.ts ?? "0";
+        const { since } = this.#page.store;
+        this.#unread = { after: this.#page.reading.upTo(channel), until: last > since ? last : since };
         this.#latest.hidden = true;
     }
 
@@ -120,7 +120,9 @@ export class Conversation {
         const shown = whispered.length ? [...top, ...whispered].sort((a, b) => (a.ts < b.ts ? -1 : 1)) : top;
         this.#empty.hidden = shown.length > 0;
         this.#empty.textContent = this.#nothing(channel);
-        this.#list.show(shown, { replies, unreadFrom: this.#unreadFrom });
+        const { after, until } = this.#unread;
+        const first = top.find((message) => message.ts > after && message.ts <= until && message.user !== this.#page.you);
+        this.#list.show(shown, { replies, unreadFrom: after === "0" ? null : (first?.ts ?? null) });
     }
 
     #nothing(channel) {

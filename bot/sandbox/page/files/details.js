@@ -57,6 +57,10 @@ function members(page, channel, governs) {
             make("span", { class: `face ${person?.is_bot ? "app" : tint(id)}`, "aria-hidden": "true" }, initials(personName(store, id))),
             make("bdi", {}, personName(store, id)),
             person?.is_bot ? make("span", { class: "badge" }, "App") : null,
+            make("span", { class: "spring" }),
+            id === page.you || person?.deleted
+                ? null
+                : make("button", { type: "button", class: "text-button", "aria-label": `Message ${personName(store, id)}`, on: { click: () => write(page, id) } }, "Message"),
             governs && id !== page.you
                 ? make("button", { type: "button", class: "text-button", "aria-label": `Remove ${personName(store, id)}`, on: { click: remove } }, "Remove")
                 : null,
@@ -69,6 +73,13 @@ function members(page, channel, governs) {
         make("ul", { class: "members" }, ...channel.members.map(one)),
         channel.is_member && !channel.is_archived ? invitation(page, channel) : null,
     );
+}
+
+async function write(page, id) {
+    const answer = await page.do("open_direct", { user: id });
+    if (!answer.ok) return;
+    document.querySelector("dialog.side[open]")?.close();
+    page.go(answer.channel);
 }
 
 function invitation(page, channel) {

@@ -25,7 +25,7 @@ const PATHS = {
 export function icon(name) {
     const drawing = document.createElementNS(SVG, "svg");
     drawing.setAttribute("viewBox", "0 0 16 16");
-    drawing.setAttribute("class", "icon");
+    drawing.setAttribute("class", `icon icon-${name}`);
     drawing.setAttribute("aria-hidden", "true");
     const path = document.createElementNS(SVG, "path");
     path.setAttribute("d", PATHS[name]);

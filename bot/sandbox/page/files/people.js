@@ -13,16 +13,21 @@ export class People {
     #page;
     #node;
     #drawn = "";
+    #awaited = false; // somebody else was chosen, and the focus may have gone with what was on the screen
 
     constructor(node, page) {
         this.#page = page;
         this.#node = node;
         page.store.on("person", () => this.draw());
-        page.onPersona(() => this.draw());
+        page.onPersona(() => {
+            this.draw();
+            this.#awaited = true;
+        });
     }
 
     draw() {
         const people = candidates(this.#page.store);
+        if (people.length > 0 && this.#awaited) requestAnimationFrame(() => this.#catchFocus());
         const drawn = JSON.stringify([this.#page.you, people]);
         if (people.length === 0 || drawn === this.#drawn) return;
         this.#drawn = drawn;
@@ -32,6 +37,11 @@ export class People {
         const chosen = this.#node.querySelector("input:checked");
         if (hadFocus) chosen?.focus();
         chosen?.closest("label").scrollIntoView({ block: "nearest", inline: "nearest" });
+    }
+
+    #catchFocus() {
+        this.#awaited = false;
+        if (document.activeElement === document.body) this.#node.querySelector("input:checked")?.focus();
     }
 
     #choice(person) {

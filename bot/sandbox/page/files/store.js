@@ -13,6 +13,7 @@ export class Store {
     #channels = new Map(); // channel -> ts -> message, in the order of their time
     you = "";
     team = {};
+    since = "0"; // when this reader came, as a ts
 
     on(kind, callback) {
         if (!this.#listeners.has(kind)) this.#listeners.set(kind, new Set());
@@ -48,8 +49,9 @@ export class Store {
         const source = new EventSource(streamAddress(who));
         this.#source = source;
         source.addEventListener("reset", (event) => {
-            const { you, team } = JSON.parse(event.data);
+            const { you, team, now } = JSON.parse(event.data);
             this.team = team;
+            this.since = now.toFixed(6);
             this.#forget(you);
             this.#link(true);
         });
