@@ -1,6 +1,5 @@
 """The server with its history on PostgreSQL: what only happens there."""
 
-import asyncio
 from datetime import timedelta
 
 import pytest
@@ -174,18 +173,15 @@ def addresses(cluster: Cluster) -> dict[str, tuple[str, int, str]]:
 
 
 @pytest.mark.parametrize("mistake", list(addresses(Cluster("postgresql://a:b@h:1/d", ours=False))))
-@pytest.mark.parametrize("verb", ["status", "verify", "serve", "migrate"])
-async def test_a_wrong_address_is_a_sentence_without_the_password(
-    it: Rig, cluster: Cluster, mistake: str, verb: str
+@pytest.mark.parametrize("verb", ["status", "verify", "migrate"])
+def test_a_wrong_address_is_a_sentence_without_the_password(
+    kind: str, cluster: Cluster, mistake: str, verb: str
 ) -> None:
+    assert kind == "postgres"
     url, code, sentence = addresses(cluster)[mistake]
-    env = {**it.env, "BREAKGLASS_DATABASE_URL": url, "BREAKGLASS_OWNER_DATABASE_URL": url.replace(APP, "own")}
-    if verb == "migrate" and mistake == "wrong password":
-        env["BREAKGLASS_OWNER_DATABASE_URL"] = url
-    said = await asyncio.to_thread(command, env, verb)
+    said = command({"BREAKGLASS_DATABASE_URL": url, "BREAKGLASS_OWNER_DATABASE_URL": url}, verb)
     assert (said.code, said.out) == (code, "")
-    if verb != "migrate" or mistake != "TLS refused":
-        assert sentence in said.err or verb == "migrate"
+    assert sentence in said.err
     for secret in (PASSWORD, "a%20word", "secret", "sec[ret"):
         assert secret not in said.err
     assert "Traceback" not in said.err

@@ -86,7 +86,7 @@ async def write(engine: AsyncEngine, signer: Signer, events: int, installation: 
     begin, rest = life(lives, clock.now + MINUTE)
     pending = await store.open(begin, rest[0])
     async with store.together():
-        for number in range(min(done, 2000)):
+        for number in range(min(lives, 2000)):
             await store.do(also.first_time(f"interaction {number}"))
     await store.do(
         also.enrol(ANNA, b"sealed\x00", 7),

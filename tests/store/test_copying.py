@@ -34,7 +34,12 @@ from tests.store.long_history import LENGTH, write
 from tests.store.looking import contents, whole
 
 ROOT = Path(__file__).parents[2]
-EVENTS = 10 * LENGTH
+EVENTS = 3 * LENGTH
+
+KILLED = pytest.mark.parametrize(
+    "place", ["to postgres", pytest.param("to sqlite", marks=pytest.mark.heavy)], indirect=True
+)
+"""Real processes take seconds."""
 
 
 class Place:
@@ -263,6 +268,7 @@ async def sound(_reader: object) -> None:
     """Verified elsewhere."""
 
 
+@KILLED
 @pytest.mark.parametrize("point", ["before source commit", "after source commit"])
 async def test_a_copy_that_is_killed_never_leaves_two_that_can_be_served(place: Place, point: str) -> None:
     """kill -9 of a real process, around the commit that marks the source; a second run finishes it."""
@@ -283,6 +289,7 @@ async def test_a_copy_that_is_killed_never_leaves_two_that_can_be_served(place: 
     assert await place.all_of(place.source) == await place.all_of(place.target)
 
 
+@KILLED
 async def test_a_copy_that_is_killed_after_both_commits_is_found_finished(place: Place) -> None:
     with place.process("tests.store.killed_copy", CRASH_AT="after target commit") as process:
         out, err = process.communicate(timeout=60)
