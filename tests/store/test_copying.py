@@ -299,3 +299,23 @@ async def test_a_copy_that_is_killed_after_both_commits_is_found_finished(place:
 
 def test_a_mark_names_no_secret() -> None:
     assert shown("postgresql+asyncpg://app:secret@db:5433/bg?sslmode=require") == "db:5433/bg"
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(900)
+async def test_a_hundred_thousand_events_arrive_with_the_root_they_had(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    source = f"sqlite+aiosqlite:///{tmp_path}/breakglass.db"
+    engine = open_engine(source)
+    await migrate(engine)
+    await write(engine, Signer.generate("breakglass/acme", tmp_path / "signing.key"), 100_000)
+    head = await Store(engine, Clock()).head()
+    await engine.dispose()
+    target = (await fresh_on(cluster)).app
+    found = await Place(tmp_path, source, target).copied()
+    assert (found["events"], found["root"]) == (head.size, head.root().hex())
+    assert head.size > 100_000
+    engine = open_engine(target)
+    assert await whole(Store(engine, Clock())) == head.size
+    await engine.dispose()
