@@ -18,7 +18,11 @@ from tests.page.samples import ELEMENTS, ONE, OPTIONS, THREE, TWO, Json, field, 
 from tests.page.visitor import Visitor
 from tests.sandbox.door import MANIFEST
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("chromium")]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("chromium"),
+    pytest.mark.heavy,
+]
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>\u202e<!channel> *_~`<javascript:alert(1)|x>"
 KINDS = [kind for kind in ELEMENTS if kind not in ("file_input", "button", "overflow", "workflow_button")]

@@ -377,6 +377,8 @@ async def test_wrong_codes_lock_the_phone_out(story: Story) -> None:
             break
     await form.locator("[data-action=code]").fill(await story.code("carol"))
     await story.visitor.submit()
-    await expect(form.locator("[aria-invalid=true]")).to_be_focused()
+    field = form.locator("[data-action=code]")
+    await expect(field).to_be_focused()
+    await expect(field).to_have_accessible_description(re.compile("wrong codes: yours are refused"))
     await picture(story.page, "locked")
     await expect(card).to_contain_text("Waiting for approval")
