@@ -11,11 +11,11 @@ from bot.core.errors import BreakglassError
 from bot.store.address import is_file
 
 _PRAGMAS = (
+    "PRAGMA busy_timeout=10000",  # first: the next ones may have to wait for somebody too
     "PRAGMA journal_mode=WAL",  # readers (`status`, `verify`) run beside the server
     "PRAGMA synchronous=FULL",  # a commit that was reported is on disk; costs one flush per commit
     "PRAGMA recursive_triggers=ON",  # without it INSERT OR REPLACE rewrites a row past the delete trigger
     "PRAGMA foreign_keys=ON",
-    "PRAGMA busy_timeout=10000",
 )
 
 

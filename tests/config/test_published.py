@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from bot.backends import registry
-from bot.check.facts import Facts
+from bot.check.facts import Facts, Us
 from bot.check.lockouts import lockouts
 from bot.check.surroundings import loose_ends
 from bot.config import file as models
@@ -50,7 +50,8 @@ def test_the_example_is_right() -> None:
 def test_nobody_is_locked_out_of_the_example() -> None:
     config = load(EXAMPLE, {})
     everyone = {PersonId(user) for role in config.roles.values() for user in role.users}
-    facts = Facts({id: Person(id, id) for id in everyone}, {}, {}, frozenset())
+    us = Us("Sandbox", "T0SANDBOX1", "breakglass", None)
+    facts = Facts(us, "", {id: Person(id, id) for id in everyone}, {}, {}, {})
     backends = {
         name: registry.create(
             backend.kind,
