@@ -272,61 +272,57 @@ async def test_a_deleted_audit_entry_raises_an_alarm_and_is_posted_again(story: 
 async def test_the_story_by_keyboard_alone(story: Story) -> None:
     keys = story.page.keyboard
 
-    async def type_into(label: str, words: str) -> None:
-        for _ in range(60):
-            await keys.press("Tab")
-            named = await story.page.evaluate("() => document.activeElement.labels?.[0]?.innerText ?? ''")
-            if str(named).startswith(label):
-                await keys.type(words)
+    async def reach(what: str, key: str = "Tab") -> None:
+        """Press Tab until the focus is on what matches; `what` is a CSS selector."""
+        for _ in range(150):
+            if await story.page.evaluate("(what) => document.activeElement.matches(what)", what):
                 return
-        raise AssertionError(f"Tab never came to {label!r}")
+            await keys.press(key)
+        raise AssertionError(f"{key} never came to {what}")
 
-    async def press(label: str) -> None:
-        for _ in range(120):
-            focused = await story.page.evaluate(
-                "() => document.activeElement.matches('button') ? document.activeElement.innerText : ''"
-            )
-            if focused == label:
-                await keys.press("Enter")
-                return
-            await keys.press("Tab")
-        raise AssertionError(f"Tab never came to {label!r}")
+    async def become(name: str, key: str) -> None:
+        await reach("input[name=persona]", "Shift+Tab")
+        await keys.press(key)
+        await expect(story.page).to_have_title(re.compile(name))
 
-    await story.visitor.be("Alice")
-    await story.visitor.go("breakglass")
-    await story.visitor.composer.focus()
+    await expect(story.page).to_have_title(re.compile("Alice"))
+    await reach("textarea[data-composer=channel]")
     await keys.type("/breakglass ")
     await keys.press("Enter")
     form = story.visitor.window
     await form.wait_for()
-    boxes = form.get_by_role("checkbox")
-    for number in range(await boxes.count()):
-        while not await boxes.nth(number).evaluate("(box) => box === document.activeElement"):
-            await keys.press("Tab")
+    for box in ("0", "1"):
+        await reach(f"dialog [data-action=criteria][value='{box}']")
         await keys.press("Space")
-    await type_into("Duration", "15")
-    await type_into("Reason", REASON)
-    await type_into("Incident", "INC-7")
-    await type_into("Code", await story.code("alice"))
+    for action, words in {"duration": "15", "reason": REASON, "incident": "INC-7"}.items():
+        await reach(f"dialog [data-action={action}]")
+        await keys.type(words)
+    await reach("dialog [data-action=code]")
+    await keys.type(await story.code("alice"))
     await keys.press("Enter")
     await expect(form.get_by_role("heading", name="Request sent")).to_be_visible()
     await keys.press("Escape")
     await expect(form).to_have_count(0)
-    await story.visitor.be("Bob")
-    await story.visitor.composer.focus()
-    await keys.press("Shift+Tab")
     card = story.page.get_by_role("log").get_by_role("article").filter(has_text="INC-7")
-    await card.locator("[data-action=approve]").focus()
-    await press("Approve")
+    await become("Bob", "ArrowRight")
+    await expect(card.locator("[data-action=approve]")).to_be_visible()
+    await reach("[data-action=approve]")
+    await keys.press("Enter")
     await form.wait_for()
     await expect(form.locator("[data-action=code]")).to_be_focused()
     await keys.type(await story.code("bob"))
     await keys.press("Enter")
     await expect(card).to_contain_text("Active")
-    await story.visitor.be("Alice")
-    await card.locator("[data-action=hand_back]").focus()
+    await become("Alice", "ArrowLeft")
+    await reach("[data-action=hand_back]")
     await keys.press("Enter")
-    await press("Hand back")
+    question = story.page.locator("dialog[open]")
+    await expect(question).to_contain_text("Hand it back?")
+    for _ in range(10):
+        if await story.page.evaluate("() => document.activeElement.innerText") == "Hand back":
+            break
+        await keys.press("Tab")
+    await keys.press("Enter")
     await expect(card).to_contain_text("the review is due", timeout=SOON)
 
 
