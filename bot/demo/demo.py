@@ -7,6 +7,7 @@ folder of it is left. What was begun is ended in the reverse order, and a second
 import asyncio
 import os
 import signal
+import socket
 import sys
 import threading
 import webbrowser
@@ -69,6 +70,8 @@ async def running(
         WheelMissing: there is no PostgreSQL here.
     """
     tell = narrator or Narrator()
+    if port:
+        _demand_free(port)
     async with AsyncExitStack() as stack:
         set_stage = await stack.enter_async_context(stage(plan or Plan(), tell))
         async with tell.step("The bot, unchanged, as a process of its own, connected over Slack's protocol"):
@@ -137,8 +140,13 @@ class _Interrupted:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # One that comes while the process leaves must not turn a clean end into a death by signal.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         for number in SIGNALS:
             asyncio.get_running_loop().remove_signal_handler(number)
+            if self.by is not None:
+                signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _come(self, number: signal.Signals) -> None:
         if self.by is not None:
@@ -159,15 +167,29 @@ async def _up(stage: Stage, beside: Beside, port: int | None, tell: Narrator) ->
             await page.up(wanted)
         except OSError as error:
             if port is not None:
-                raise StageError(
-                    f"Port {port} cannot be used for the page ({error.strerror or error}). "
-                    "Name another with --port, or none: then a free one is found."
-                ) from None
+                raise _taken(port, error) from None
             continue
         if port is None and wanted != PORT:
             tell.say(f"port {PORT} is taken, so the page is at {wanted}")
         return page
     raise StageError(f"No port from {PORT} to {PORT + NEXT - 1} is free. Name one with --port.")
+
+
+def _demand_free(port: int) -> None:
+    """Asked before anything is begun: nobody waits for a demo that cannot be shown."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise _taken(port, error) from None
+
+
+def _taken(port: int, error: OSError) -> StageError:
+    return StageError(
+        f"Port {port} cannot be used for the page ({error.strerror or error}). "
+        "Name another with --port, or none: then a free one is found."
+    )
 
 
 def _welcome(url: str, keep: Path | None, browser: str) -> None:

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,11 +132,18 @@ async def stage(plan: Plan, narrator: Narrator) -> AsyncIterator[Stage]:
                 "PROD_DB_URL": production.broker_url,
             }
             ready = Stage(sandbox, app, production, places, keeping, env, home, port)
-            await asyncio.gather(_make_keys(ready), ready.breakglass_json("migrate", env=keeping.owner))
+            await _all(_make_keys(ready), ready.breakglass_json("migrate", env=keeping.owner))
         names = [who for who, part in PEOPLE.items() if part.has_authenticator]
         async with narrator.step("The operator gives Alice, Bob, Carol and Dana authenticators"):
-            await asyncio.gather(*(ready.enrol(who) for who in names))
+            await _all(*(ready.enrol(who) for who in names))
         yield ready
+
+
+async def _all(*works: Coroutine[Any, Any, Any]) -> None:
+    """Side by side, and all of them to their end, also when one fails: nothing goes on behind our back."""
+    for outcome in await asyncio.gather(*works, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
 
 
 def _manifest(plan: Plan, port: int) -> Any:  # noqa: ANN401  YAML
