@@ -10,7 +10,7 @@ export class Access {
     #you = "";
     #own;
     #shown;
-    #ownText = make("span");
+    #ownText = make("span", {}, "Own login"); // whose it is, once the state is there
     #user;
     #password;
     #fields;
