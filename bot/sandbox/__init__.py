@@ -4,7 +4,7 @@ It speaks to an app exactly as Slack does: Web API, Socket Mode, signed HTTP, re
 refuse, drop, alter or forget, it refuses, drops, alters and forgets, on a clock that is passed in.
 
     sandbox       the whole in one object: users, channels, apps, faults, clock
-    client        a person's hands and eyes
+    client        a person's hands and eyes; page: the same in a browser
     workspace     the state and what can happen to it; modals: views and triggers
     methods, api  the Web API; rates, faults: what keeps a call from its answer
     delivery      events and interactions on their way to an app; sockets, signing: the two ways

@@ -91,7 +91,13 @@ const page = {
     notice(text) {
         const node = make("div", { class: "notice", role: "alert" }, make("span", {}, text));
         const gone = () => node.remove();
-        node.append(make("button", { type: "button", class: "quiet-button", "aria-label": "Dismiss", on: { click: gone } }, icon("close")));
+        node.append(
+            make(
+                "button",
+                { type: "button", class: "quiet-button", "aria-label": "Dismiss", on: { click: gone } },
+                icon("close"),
+            ),
+        );
         const on = [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body; // what lies outside a dialog is out of reach
         on.append(node);
         setTimeout(gone, 12_000);
@@ -173,7 +179,10 @@ function draw() {
     shown.draw();
     thread.draw();
     find("wire-button")?.setAttribute("aria-pressed", String(place.view === "wire"));
-    const title = place.view === "conversation" ? channelName(store, store.get("channel", place.channel)) : { home: "Home", wire: "Wire" }[place.view];
+    const title =
+        place.view === "conversation"
+            ? channelName(store, store.get("channel", place.channel))
+            : { home: "Home", wire: "Wire" }[place.view];
     document.title = `${title} · ${shortName(store, store.you)} · Sandbox workspace`;
 }
 
@@ -215,14 +224,20 @@ function showLost() {
         retry.disabled = true;
         try {
             await fetch("/", { signal: AbortSignal.timeout(5000) });
-            if (store.ended) location.reload(); // another server, another key
+            if (store.ended)
+                location.reload(); // another server, another key
             else store.connect(store.you);
         } catch {
             page.say("It still cannot be reached.");
         }
         retry.disabled = false;
     });
-    const words = make("p", { role: "status" }, make("strong", {}, "The demo has ended or cannot be reached."), " What you see is how it was.");
+    const words = make(
+        "p",
+        { role: "status" },
+        make("strong", {}, "The demo has ended or cannot be reached."),
+        " What you see is how it was.",
+    );
     banner.replaceChildren(words, retry);
     banner.hidden = false;
 }
@@ -232,18 +247,34 @@ store.on("link", linkChanged);
 // --- header, bottom bar, panel ----------------------------------------------------------------------------------
 
 function tools() {
-    const wireButton = make("button", { type: "button", class: "bar-button", id: "wire-button", "aria-pressed": "false" }, icon("wire"), make("span", {}, "Wire"));
-    wireButton.addEventListener("click", () => (page.place.view === "wire" ? page.leaveWire() : (location.hash = "#/wire")));
+    const wireButton = make(
+        "button",
+        { type: "button", class: "bar-button", id: "wire-button", "aria-pressed": "false" },
+        icon("wire"),
+        make("span", {}, "Wire"),
+    );
+    wireButton.addEventListener("click", () =>
+        page.place.view === "wire" ? page.leaveWire() : (location.hash = "#/wire"),
+    );
     find("tools").append(wireButton, themeButton());
 }
 
 function tabs() {
-    const parts = { channels: "Channels", conversation: "Conversation", ...(meta("beside") === "yes" ? { panel: "Panel" } : {}) };
-    const buttons = Object.entries(parts).map(([view, text]) => make("button", { type: "button", class: "tab", "data-view": view, on: { click: () => show(view) } }, text));
+    const parts = {
+        channels: "Channels",
+        conversation: "Conversation",
+        ...(meta("beside") === "yes" ? { panel: "Panel" } : {}),
+    };
+    const buttons = Object.entries(parts).map(([view, text]) =>
+        make("button", { type: "button", class: "tab", "data-view": view, on: { click: () => show(view) } }, text),
+    );
     const show = (view) => {
         document.body.dataset.view = view;
     };
-    const mark = () => buttons.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.view === document.body.dataset.view)));
+    const mark = () =>
+        buttons.forEach((button) =>
+            button.setAttribute("aria-pressed", String(button.dataset.view === document.body.dataset.view)),
+        );
     new MutationObserver(mark).observe(document.body, { attributes: true, attributeFilter: ["data-view"] });
     find("tabs").append(...buttons);
     mark();
@@ -262,7 +293,9 @@ tabs();
 const people = meta("people").split(" ").filter(Boolean);
 const before = [tab.get("persona"), browser.get("persona")].find((id) => people.includes(id));
 if (people.length === 0) {
-    find("main").replaceChildren(make("p", { class: "empty" }, "Nobody is in this workspace yet. Reload the page once somebody is."));
+    find("main").replaceChildren(
+        make("p", { class: "empty" }, "Nobody is in this workspace yet. Reload the page once somebody is."),
+    );
 } else {
     store.connect(before ?? people[0]);
     moved();

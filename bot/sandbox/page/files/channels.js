@@ -13,7 +13,8 @@ export class Channels {
     constructor(node, page) {
         this.#page = page;
         this.#node = node;
-        for (const kind of ["channel", "person", "message", "home", "shortcut", "reset"]) page.store.on(kind, () => this.#soon());
+        for (const kind of ["channel", "person", "message", "home", "shortcut", "reset"])
+            page.store.on(kind, () => this.#soon());
         page.reading.onChange(() => this.#soon());
         page.onPlace(() => this.draw());
     }
@@ -33,12 +34,18 @@ export class Channels {
         const { store } = this.#page;
         const focused = this.#node.contains(document.activeElement) ? document.activeElement.dataset.key : null;
         const channels = store.all("channel");
-        const named = channels.filter(({ kind }) => kind === "channel" || kind === "group").sort((a, b) => a.name.localeCompare(b.name));
+        const named = channels
+            .filter(({ kind }) => kind === "channel" || kind === "group")
+            .sort((a, b) => a.name.localeCompare(b.name));
         const mine = named.filter((channel) => channel.is_member && !channel.is_archived);
         const other = named.filter((channel) => !channel.is_member && !channel.is_archived);
         const archived = named.filter((channel) => channel.is_archived);
         const isBot = (channel) => store.get("person", channel.name)?.is_bot;
-        const direct = channels.filter(({ kind, id }) => (kind === "im" || kind === "mpim") && (store.messages(id).length > 0 || id === this.#page.place.channel));
+        const direct = channels.filter(
+            ({ kind, id }) =>
+                (kind === "im" || kind === "mpim") &&
+                (store.messages(id).length > 0 || id === this.#page.place.channel),
+        );
         const people = direct.filter((channel) => !isBot(channel));
         const apps = store.all("person").filter((person) => person.is_bot && person.app_id && !person.deleted);
         const links = (list) => list.map((channel) => this.#link(channel));
@@ -46,7 +53,10 @@ export class Channels {
             this.#section("Channels", links(mine)),
             ...(other.length ? [this.#section("Open to you", links(other))] : []),
             ...(archived.length ? [this.#section("Archived", links(archived))] : []),
-            this.#section("Apps", apps.flatMap((app) => this.#app(app))),
+            this.#section(
+                "Apps",
+                apps.flatMap((app) => this.#app(app)),
+            ),
             ...(people.length ? [this.#section("Direct messages", links(people))] : []),
             this.#actions(),
         );
@@ -62,13 +72,26 @@ export class Channels {
         const { store, place } = this.#page;
         const name = channelName(store, channel);
         const sign = channel.kind === "im" ? this.#face(channel.name) : icon(channel.is_private ? "lock" : "hash");
-        const kind = channel.kind === "group" ? "private channel" : channel.kind === "channel" ? "channel" : "direct messages";
+        const kind =
+            channel.kind === "group" ? "private channel" : channel.kind === "channel" ? "channel" : "direct messages";
         const here = place.view === "conversation" && place.channel === channel.id;
-        return this.#entry({ key: channel.id, href: toChannel(channel.id), sign, text: name.replace(/^#/, ""), spoken: kind, here, unread: this.#page.reading.unread(channel.id) });
+        return this.#entry({
+            key: channel.id,
+            href: toChannel(channel.id),
+            sign,
+            text: name.replace(/^#/, ""),
+            spoken: kind,
+            here,
+            unread: this.#page.reading.unread(channel.id),
+        });
     }
 
     #face(id) {
-        return make("span", { class: `face ${tint(id)}`, "aria-hidden": "true" }, initials(personName(this.#page.store, id)));
+        return make(
+            "span",
+            { class: `face ${tint(id)}`, "aria-hidden": "true" },
+            initials(personName(this.#page.store, id)),
+        );
     }
 
     /** An app: its messages, and its Home where it has one. */
@@ -97,7 +120,17 @@ export class Channels {
         ];
         if (store.get("home", person.app_id)) {
             const isHome = place.view === "home" && place.app === person.app_id;
-            entries.push(this.#entry({ key: person.app_id, href: toHome(person.app_id), sign: icon("home"), text: `${person.name} Home`, spoken: "app", here: isHome, unread: 0 }));
+            entries.push(
+                this.#entry({
+                    key: person.app_id,
+                    href: toHome(person.app_id),
+                    sign: icon("home"),
+                    text: `${person.name} Home`,
+                    spoken: "app",
+                    here: isHome,
+                    unread: 0,
+                }),
+            );
         }
         return entries;
     }
@@ -115,7 +148,9 @@ export class Channels {
             sign,
             make("bdi", { class: "channel-text" }, text),
             make("span", { class: "unseen" }, `, ${spoken}`),
-            unread && !here ? make("span", { class: "count" }, String(unread), make("span", { class: "unseen" }, " unread")) : null,
+            unread && !here
+                ? make("span", { class: "count" }, String(unread), make("span", { class: "unseen" }, " unread"))
+                : null,
         );
     }
 
@@ -125,7 +160,17 @@ export class Channels {
         const run = (shortcut) => () => this.#page.do("shortcut", { callback_id: shortcut.id });
         const shortcuts = store.all("shortcut").filter(({ kind }) => kind === "global");
         const buttons = shortcuts.map((shortcut) =>
-            make("button", { type: "button", class: "channel-link", "data-key": `shortcut ${shortcut.id}`, on: { click: run(shortcut) } }, icon("bolt"), make("bdi", {}, shortcut.name)),
+            make(
+                "button",
+                {
+                    type: "button",
+                    class: "channel-link",
+                    "data-key": `shortcut ${shortcut.id}`,
+                    on: { click: run(shortcut) },
+                },
+                icon("bolt"),
+                make("bdi", {}, shortcut.name),
+            ),
         );
         return buttons.length ? this.#section("Shortcuts", buttons) : "";
     }

@@ -8,7 +8,13 @@ const MOST = 8;
 
 /** Gives `field` a list; `store` has what can be named. Returns {keydown(event): whether the list took the key, close}. */
 export function completion(field, store) {
-    const list = make("ul", { class: "completion", role: "listbox", "aria-label": "Suggestions", id: freshId("suggestions"), hidden: true });
+    const list = make("ul", {
+        class: "completion",
+        role: "listbox",
+        "aria-label": "Suggestions",
+        id: freshId("suggestions"),
+        hidden: true,
+    });
     const told = make("div", { class: "unseen", role: "status" });
     field.before(list, told);
     let offered = [];
@@ -18,7 +24,8 @@ export function completion(field, store) {
     const close = () => {
         list.hidden = true;
         offered = [];
-        for (const name of ["role", "aria-expanded", "aria-controls", "aria-activedescendant", "aria-autocomplete"]) field.removeAttribute(name);
+        for (const name of ["role", "aria-expanded", "aria-controls", "aria-activedescendant", "aria-autocomplete"])
+            field.removeAttribute(name);
     };
     const point = (to) => {
         active = (to + offered.length) % offered.length;
@@ -105,16 +112,26 @@ function choices(store, { start, text }) {
     if (text.startsWith("@")) {
         const people = store.all("person").filter((person) => !person.deleted);
         const named = people.map(({ handle, name }) => ({ insert: `@${handle}`, name: `@${handle}`, about: name }));
-        const groups = store.all("group").map(({ handle, name }) => ({ insert: `@${handle}`, name: `@${handle}`, about: `${name} (group)` }));
+        const groups = store
+            .all("group")
+            .map(({ handle, name }) => ({ insert: `@${handle}`, name: `@${handle}`, about: `${name} (group)` }));
         return [...named, ...groups].filter(({ name, about }) => fits(typed, name.slice(1), about));
     }
     if (text.startsWith("#")) {
         const channels = store.all("channel").filter(({ kind }) => kind === "channel" || kind === "group");
-        return channels.map(({ name, topic }) => ({ insert: `#${name}`, name: `#${name}`, about: topic })).filter(({ name }) => fits(typed, name.slice(1), ""));
+        return channels
+            .map(({ name, topic }) => ({ insert: `#${name}`, name: `#${name}`, about: topic }))
+            .filter(({ name }) => fits(typed, name.slice(1), ""));
     }
     return [];
 }
 
 function fits(typed, handle, name) {
-    return handle.toLowerCase().startsWith(typed) || name.toLowerCase().split(/\s+/).some((word) => word.startsWith(typed));
+    return (
+        handle.toLowerCase().startsWith(typed) ||
+        name
+            .toLowerCase()
+            .split(/\s+/)
+            .some((word) => word.startsWith(typed))
+    );
 }

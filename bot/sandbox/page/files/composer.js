@@ -33,7 +33,11 @@ export class Composer {
             "aria-describedby": `${this.#error.id} ${this.#hint.id}`,
             "data-composer": kind,
         });
-        this.#send = make("button", { type: "submit", class: "send", "aria-label": "Send", title: "Send" }, icon("send"));
+        this.#send = make(
+            "button",
+            { type: "submit", class: "send", "aria-label": "Send", title: "Send" },
+            icon("send"),
+        );
         const holder = make("div", { class: "composer-box" }, this.#field, this.#send);
         this.node = make("form", { class: "composer", novalidate: true }, this.#label, this.#error, holder, this.#hint);
         this.#suggestions = completion(this.#field, page.store);
@@ -47,7 +51,8 @@ export class Composer {
 
     /** Write here from now on; `blocked` is a sentence when nobody can. */
     show({ channel, thread = null, label, blocked = null }) {
-        const moved = channel !== this.#place.channel || thread !== this.#place.thread || this.#place.you !== this.#page.you;
+        const moved =
+            channel !== this.#place.channel || thread !== this.#place.thread || this.#place.you !== this.#page.you;
         this.#place = { channel, thread, you: this.#page.you };
         this.#label.textContent = label;
         this.#field.placeholder = blocked ?? label;
@@ -111,7 +116,11 @@ export class Composer {
         const place = this.#place;
         const draft = this.#draft;
         this.#wait(true);
-        const answer = await this.#page.act("say", { channel: place.channel, text, ...(place.thread ? { thread_ts: place.thread } : {}) });
+        const answer = await this.#page.act("say", {
+            channel: place.channel,
+            text,
+            ...(place.thread ? { thread_ts: place.thread } : {}),
+        });
         this.#wait(false);
         if (answer.ok && tab.get(draft, "") === text) tab.set(draft, "");
         if (place !== this.#place) {

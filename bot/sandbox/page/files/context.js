@@ -17,7 +17,10 @@ class Puts {
 
     add(where, block_id, action_id, entry) {
         const as = this.page.you;
-        this.#waiting.set(JSON.stringify([as, where, block_id, action_id]), { as, args: { where, block_id, action_id, entry } });
+        this.#waiting.set(JSON.stringify([as, where, block_id, action_id]), {
+            as,
+            args: { where, block_id, action_id, entry },
+        });
         clearTimeout(this.#timer);
         this.#timer = setTimeout(() => this.flush(), PAUSE);
     }
@@ -47,7 +50,11 @@ export function keepTyped() {
 }
 
 /** The context of one rendering. `became(answer)` hears how an act ended; `typed(blockId)` that a field changed. */
-export function contextOf(page, where, { values = {}, errors = {}, suggested = {}, disabled = false, became, typed } = {}) {
+export function contextOf(
+    page,
+    where,
+    { values = {}, errors = {}, suggested = {}, disabled = false, became, typed } = {},
+) {
     const { store } = page;
     puts ??= new Puts(page);
     const context = {
@@ -73,7 +80,12 @@ export function contextOf(page, where, { values = {}, errors = {}, suggested = {
             return answer;
         },
         async suggest(blockId, actionId, typedSoFar) {
-            const answer = await page.act("suggest", { where, block_id: blockId, action_id: actionId, typed: typedSoFar });
+            const answer = await page.act("suggest", {
+                where,
+                block_id: blockId,
+                action_id: actionId,
+                typed: typedSoFar,
+            });
             if (!answer.ok) throw new Error(answer.error);
             return answer.options;
         },

@@ -52,7 +52,8 @@ export class Conversation {
         this.#head(channel);
         this.#messages(channel);
         this.composer.show(this.#whereToWrite(channel));
-        if (place.ts && !place.thread && this.#marked !== place.ts && this.#list.mark(place.ts)) this.#marked = place.ts;
+        if (place.ts && !place.thread && this.#marked !== place.ts && this.#list.mark(place.ts))
+            this.#marked = place.ts;
         this.#read();
     }
 
@@ -94,7 +95,17 @@ export class Conversation {
         if (channel && !partner && channel.kind !== "im") {
             const count = `${channel.members.length} ${channel.members.length === 1 ? "member" : "members"}`;
             const open = () => openDetails(this.#page, place.channel);
-            const button = make("button", { type: "button", class: "button small", "aria-label": `Channel details, ${count}`, on: { click: open } }, icon("people"), String(channel.members.length));
+            const button = make(
+                "button",
+                {
+                    type: "button",
+                    class: "button small",
+                    "aria-label": `Channel details, ${count}`,
+                    on: { click: open },
+                },
+                icon("people"),
+                String(channel.members.length),
+            );
             tools.push(button);
         }
         const drawn = JSON.stringify([channel?.id, channel?.members, partner?.id, tools.length]);
@@ -116,12 +127,16 @@ export class Conversation {
             }
             if (!isReply || message.subtype === "thread_broadcast") top.push(message);
         }
-        const whispered = store.all("ephemeral").filter((message) => message.channel === place.channel && !message.thread_ts);
+        const whispered = store
+            .all("ephemeral")
+            .filter((message) => message.channel === place.channel && !message.thread_ts);
         const shown = whispered.length ? [...top, ...whispered].sort((a, b) => (a.ts < b.ts ? -1 : 1)) : top;
         this.#empty.hidden = shown.length > 0;
         this.#empty.textContent = this.#nothing(channel);
         const { after, until } = this.#unread;
-        const first = top.find((message) => message.ts > after && message.ts <= until && message.user !== this.#page.you);
+        const first = top.find(
+            (message) => message.ts > after && message.ts <= until && message.user !== this.#page.you,
+        );
         this.#list.show(shown, { replies, unreadFrom: after === "0" ? null : (first?.ts ?? null) });
     }
 
@@ -130,7 +145,9 @@ export class Conversation {
             const who = personName(this.#page.store, this.#page.you);
             return `${who} does not see this conversation. Choose another channel, or be somebody else.`;
         }
-        return channel.kind === "im" ? "Nothing was written here yet." : "Nothing was written in this channel yet.";
+        return channel.kind === "im"
+            ? "Nothing was written here yet."
+            : "Nothing was written in this channel yet. Type / to see which commands there are.";
     }
 
     #whereToWrite(channel) {
@@ -138,14 +155,17 @@ export class Conversation {
         const place = { channel: this.#page.place.channel, label };
         if (channel === undefined) return { ...place, blocked: "You cannot write here." };
         if (channel.is_archived) return { ...place, blocked: "This channel is archived." };
-        if (!channel.is_member) return { ...place, blocked: "You are not a member; join through the channel's details." };
+        if (!channel.is_member)
+            return { ...place, blocked: "You are not a member; join through the channel's details." };
         const you = this.#page.store.get("person", this.#page.you);
-        if (channel.only_admins_post && !you?.is_admin && !you?.is_owner) return { ...place, blocked: "Only admins may post here." };
+        if (channel.only_admins_post && !you?.is_admin && !you?.is_owner)
+            return { ...place, blocked: "Only admins may post here." };
         return place;
     }
 
     #read() {
         const { place } = this.#page;
-        if (place.view === "conversation" && place.channel && !document.hidden && this.#list.atEnd) this.#page.reading.read(place.channel);
+        if (place.view === "conversation" && place.channel && !document.hidden && this.#list.atEnd)
+            this.#page.reading.read(place.channel);
     }
 }

@@ -38,11 +38,25 @@ export function ask({ title, body, yes, no = "Cancel", danger = false }) {
         };
         const confirm = make(
             "button",
-            { type: "button", class: danger ? "button danger" : "button primary", autofocus: !danger, on: { click: decide(true) } },
+            {
+                type: "button",
+                class: danger ? "button danger" : "button primary",
+                autofocus: !danger,
+                on: { click: decide(true) },
+            },
             yes,
         );
-        const deny = make("button", { type: "button", class: "button", autofocus: danger, on: { click: decide(false) } }, no);
-        const content = make("div", { class: "dialog-body" }, body, make("div", { class: "dialog-foot" }, deny, confirm));
+        const deny = make(
+            "button",
+            { type: "button", class: "button", autofocus: danger, on: { click: decide(false) } },
+            no,
+        );
+        const content = make(
+            "div",
+            { class: "dialog-body" },
+            body,
+            make("div", { class: "dialog-foot" }, deny, confirm),
+        );
         const dialog = openDialog(title, content, { closed: () => resolve(answer) });
     });
 }

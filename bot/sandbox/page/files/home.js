@@ -32,14 +32,24 @@ export class Home {
         }
         const home = store.get("home", place.app);
         if (!home?.view) {
-            this.#renew(make("p", { class: "empty" }, home ? "The app has not published its Home tab yet." : "This app has no Home tab."));
+            this.#renew(
+                make(
+                    "p",
+                    { class: "empty" },
+                    home ? "The app has not published its Home tab yet." : "This app has no Home tab.",
+                ),
+            );
             return;
         }
         if (!this.#body.classList.contains("bk")) this.#renew();
         const became = (answer) => {
             this.#wrong.textContent = answer.ok ? "" : answer.error;
         };
-        renderBlocks(this.#body, home.view.blocks, contextOf(this.#page, { view: home.view.id }, { values: home.values, became }));
+        renderBlocks(
+            this.#body,
+            home.view.blocks,
+            contextOf(this.#page, { view: home.view.id }, { values: home.values, became }),
+        );
     }
 
     forget() {

@@ -42,7 +42,13 @@ export class MessageEntry {
         const avatar = make("div", { class: "avatar", "aria-hidden": "true" });
         const head = make("div", { class: "message-head" }, author, badge, link, edited);
         const content = make("div", { class: "content" }, only, head, body, extra, wrong, thread);
-        this.node = make("article", { class: "message", tabindex: "-1", "aria-labelledby": author.id }, avatar, content, tools);
+        this.node = make(
+            "article",
+            { class: "message", tabindex: "-1", "aria-labelledby": author.id },
+            avatar,
+            content,
+            tools,
+        );
         this.#parts = { author, badge, time, link, body, edited, only, extra, wrong, thread, tools, avatar };
         thread.addEventListener("click", () => page.openThread(this.#message));
         this.#makeTools();
@@ -57,7 +63,9 @@ export class MessageEntry {
         const quiet = isQuiet(message);
         const person = store.get("person", message.user);
         const name = personName(store, message.user);
-        this.node.className = ["message", compact && "compact", quiet && "quiet", message.ephemeral && "ephemeral"].filter(Boolean).join(" ");
+        this.node.className = ["message", compact && "compact", quiet && "quiet", message.ephemeral && "ephemeral"]
+            .filter(Boolean)
+            .join(" ");
         this.node.dataset.ts = message.ts;
         parts.author.textContent = quiet && BY_ITSELF.has(message.subtype) ? "" : name;
         parts.author.dir = "auto";
@@ -132,7 +140,9 @@ export class MessageEntry {
         }
         for (const file of message.files ?? []) {
             const size = file.size < 10_000 ? `${file.size} bytes` : `${Math.round(file.size / 1024)} KB`;
-            nodes.push(make("p", { class: "file" }, make("bdi", {}, file.title || file.name), ` (${file.name}, ${size})`));
+            nodes.push(
+                make("p", { class: "file" }, make("bdi", {}, file.title || file.name), ` (${file.name}, ${size})`),
+            );
         }
         if (message.reactions?.length) {
             const one = ({ name, users }) => {
@@ -169,7 +179,11 @@ export class MessageEntry {
             },
             icon("reply"),
         );
-        const more = make("button", { type: "button", class: "quiet-button", "aria-label": "More actions", title: "More actions" }, icon("more"));
+        const more = make(
+            "button",
+            { type: "button", class: "quiet-button", "aria-label": "More actions", title: "More actions" },
+            icon("more"),
+        );
         menuButton(more, "Message actions", () => this.#items());
         tools.append(reply, more);
     }
@@ -181,22 +195,38 @@ export class MessageEntry {
         const you = store.get("person", page.you);
         const place = { channel: message.channel, ts: message.ts };
         if (message.ephemeral) return [{ text: "Dismiss", act: () => page.do("dismiss", place) }];
-        const items = [{ text: "Copy link", act: () => page.copy(`${location.origin}/${toChannel(message.channel, message.ts)}`, "Link") }];
-        if (message.subtype !== "tombstone") items.push({ text: "Reply in thread", act: () => page.openThread(message) });
+        const items = [
+            {
+                text: "Copy link",
+                act: () => page.copy(`${location.origin}/${toChannel(message.channel, message.ts)}`, "Link"),
+            },
+        ];
+        if (message.subtype !== "tombstone")
+            items.push({ text: "Reply in thread", act: () => page.openThread(message) });
         for (const shortcut of store.all("shortcut")) {
             if (shortcut.kind === "message") {
-                items.push({ text: shortcut.name, act: () => page.do("shortcut", { ...place, callback_id: shortcut.id }) });
+                items.push({
+                    text: shortcut.name,
+                    act: () => page.do("shortcut", { ...place, callback_id: shortcut.id }),
+                });
             }
         }
         const own = message.user === page.you && !message.bot_id;
         if (own && !isQuiet(message)) items.push({ text: "Edit", act: () => this.#edit(place) });
-        if (own || you?.is_admin || you?.is_owner) items.push({ text: "Delete …", danger: true, act: () => this.#delete(place) });
+        if (own || you?.is_admin || you?.is_owner)
+            items.push({ text: "Delete …", danger: true, act: () => this.#delete(place) });
         return items;
     }
 
     #edit(place) {
         askText(
-            { title: "Edit message", label: "Message", value: asTyped(this.#page.store, this.#message.text), yes: "Save", multiline: true },
+            {
+                title: "Edit message",
+                label: "Message",
+                value: asTyped(this.#page.store, this.#message.text),
+                yes: "Save",
+                multiline: true,
+            },
             async (text) => {
                 const answer = await this.#page.act("edit", { ...place, text });
                 return answer.ok ? null : answer.error;
@@ -208,6 +238,7 @@ export class MessageEntry {
         const mine = this.#message.user === this.#page.you;
         const words = mine ? "It is gone for everybody." : "It is not yours: you delete it as an admin, for everybody.";
         const body = make("p", { class: "dialog-text" }, words);
-        if (await ask({ title: "Delete this message?", body, yes: "Delete", danger: true })) this.#page.do("delete", place);
+        if (await ask({ title: "Delete this message?", body, yes: "Delete", danger: true }))
+            this.#page.do("delete", place);
     }
 }

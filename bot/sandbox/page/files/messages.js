@@ -26,7 +26,11 @@ export class MessageList {
         this.#page = page;
         this.#scroller = scroller;
         this.#options = { inThread };
-        this.#earlier = make("button", { type: "button", class: "text-button earlier", hidden: true }, "Show earlier messages");
+        this.#earlier = make(
+            "button",
+            { type: "button", class: "text-button earlier", hidden: true },
+            "Show earlier messages",
+        );
         this.#list = make("div", { class: "message-list", role: "log", "aria-label": label, "aria-live": "off" });
         scroller.append(this.#earlier, this.#list);
         this.#earlier.addEventListener("click", () => this.#grow());
@@ -121,7 +125,9 @@ export class MessageList {
 
     #divider(key, text, kind) {
         if (!this.#entries.has(key)) {
-            this.#entries.set(key, { node: make("div", { class: kind, role: "separator", "aria-label": text }, make("span", {}, text)) });
+            this.#entries.set(key, {
+                node: make("div", { class: kind, role: "separator", "aria-label": text }, make("span", {}, text)),
+            });
         }
         return this.#entries.get(key).node;
     }

@@ -12,7 +12,7 @@ export function channelName(store, channel) {
 }
 
 export function personName(store, id) {
-    return store.get("person", id)?.name ?? (id === "USLACKBOT" ? "The workspace" : id ?? "Somebody");
+    return store.get("person", id)?.name ?? (id === "USLACKBOT" ? "The workspace" : (id ?? "Somebody"));
 }
 
 /** The part of a name before a comma: "Alice Ito, on call" is Alice Ito where room is short. */
@@ -22,7 +22,10 @@ export function shortName(store, id) {
 
 export function initials(name) {
     const words = name.split(",")[0].trim().split(/\s+/);
-    return [words[0], words.length > 1 ? words.at(-1) : ""].map((word) => [...word][0] ?? "").join("").toUpperCase();
+    return [words[0], words.length > 1 ? words.at(-1) : ""]
+        .map((word) => [...word][0] ?? "")
+        .join("")
+        .toUpperCase();
 }
 
 const tints = new Map();
@@ -35,12 +38,15 @@ export function tint(id) {
 
 /** Stored mrkdwn as its author typed it, for the composer: entities back to names. */
 export function asTyped(store, text) {
-    const shown = text.replace(/<([@#!])([^<>|]+)(?:\|([^<>]*))?>|<([^<>|]+)(?:\|[^<>]*)?>/g, (_, sign, id, label, address) => {
-        if (address !== undefined) return address;
-        if (sign === "@") return `@${store.get("person", id)?.handle ?? label ?? id}`;
-        if (sign === "#") return `#${store.get("channel", id)?.name ?? label ?? id}`;
-        if (id.startsWith("subteam^")) return `@${store.get("group", id.slice(8))?.handle ?? label ?? id}`;
-        return `@${id}`;
-    });
+    const shown = text.replace(
+        /<([@#!])([^<>|]+)(?:\|([^<>]*))?>|<([^<>|]+)(?:\|[^<>]*)?>/g,
+        (_, sign, id, label, address) => {
+            if (address !== undefined) return address;
+            if (sign === "@") return `@${store.get("person", id)?.handle ?? label ?? id}`;
+            if (sign === "#") return `#${store.get("channel", id)?.name ?? label ?? id}`;
+            if (id.startsWith("subteam^")) return `@${store.get("group", id.slice(8))?.handle ?? label ?? id}`;
+            return `@${id}`;
+        },
+    );
     return shown.replace(/&(amp|lt|gt);/g, (_, name) => ({ amp: "&", lt: "<", gt: ">" })[name]);
 }

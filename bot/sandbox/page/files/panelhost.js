@@ -43,7 +43,12 @@ function folding(element) {
         button.setAttribute("aria-pressed", String(open));
         browser.set("panel", open ? "open" : "closed");
     };
-    const button = make("button", { type: "button", class: "bar-button wide-only" }, icon("panel"), make("span", {}, "Panel"));
+    const button = make(
+        "button",
+        { type: "button", class: "bar-button wide-only" },
+        icon("panel"),
+        make("span", {}, "Panel"),
+    );
     button.addEventListener("click", () => show(document.body.classList.contains("no-panel")));
     document.getElementById("tools").prepend(button);
     show(browser.get("panel", "open") === "open");

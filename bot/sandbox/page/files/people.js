@@ -33,7 +33,9 @@ export class People {
         this.#drawn = drawn;
         const hadFocus = this.#node.contains(document.activeElement);
         const legend = make("legend", {}, "You are");
-        this.#node.replaceChildren(make("fieldset", { class: "people" }, legend, ...people.map((person) => this.#choice(person))));
+        this.#node.replaceChildren(
+            make("fieldset", { class: "people" }, legend, ...people.map((person) => this.#choice(person))),
+        );
         const chosen = this.#node.querySelector("input:checked");
         if (hadFocus) chosen?.focus();
         chosen?.closest("label").scrollIntoView({ block: "nearest", inline: "nearest" });
@@ -46,17 +48,35 @@ export class People {
 
     #choice(person) {
         const you = person.id === this.#page.you;
-        const input = make("input", { type: "radio", name: "persona", value: person.id, checked: you, class: "unseen" });
+        const input = make("input", {
+            type: "radio",
+            name: "persona",
+            value: person.id,
+            checked: you,
+            class: "unseen",
+        });
         input.addEventListener("change", () => this.#page.become(person.id));
         const [name, role] = person.name.split(/,\s*/, 2);
         const admin = person.is_admin || person.is_owner ? "admin" : "";
-        const about = [role, admin !== role ? admin : "", person.is_guest && "guest", person.is_stranger && "other organisation"].filter(Boolean).join(", ");
+        const about = [
+            role,
+            admin !== role ? admin : "",
+            person.is_guest && "guest",
+            person.is_stranger && "other organisation",
+        ]
+            .filter(Boolean)
+            .join(", ");
         return make(
             "label",
             { class: you ? "person you" : "person", title: person.name },
             input,
             make("span", { class: `face ${tint(person.id)}`, "aria-hidden": "true" }, initials(person.name)),
-            make("span", { class: "person-text" }, make("bdi", { class: "person-name" }, name), about ? make("span", { class: "person-role" }, make("span", { class: "unseen" }, ", "), about) : null),
+            make(
+                "span",
+                { class: "person-text" },
+                make("bdi", { class: "person-name" }, name),
+                about ? make("span", { class: "person-role" }, make("span", { class: "unseen" }, ", "), about) : null,
+            ),
         );
     }
 }
@@ -65,7 +85,11 @@ export class People {
 export function peopleMenu(page) {
     const id = freshId("persona");
     const select = make("select", { id, class: "persona-select" });
-    select.append(...candidates(page.store).map((person) => make("option", { value: person.id, selected: person.id === page.you }, person.name)));
+    select.append(
+        ...candidates(page.store).map((person) =>
+            make("option", { value: person.id, selected: person.id === page.you }, person.name),
+        ),
+    );
     select.addEventListener("change", () => page.become(select.value));
     return make("div", { class: "persona-menu" }, make("label", { for: id }, "You are"), select);
 }

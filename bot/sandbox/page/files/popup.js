@@ -30,7 +30,11 @@ function open(button, name, items) {
             text,
         ),
     );
-    const menu = make("div", { class: "menu", role: "menu", popover: "auto", "aria-label": name, id: freshId("menu") }, ...entries);
+    const menu = make(
+        "div",
+        { class: "menu", role: "menu", popover: "auto", "aria-label": name, id: freshId("menu") },
+        ...entries,
+    );
     menu.addEventListener("keydown", (event) => travel(event, entries, menu, button));
     menu.addEventListener("toggle", (event) => {
         button.setAttribute("aria-expanded", String(event.newState === "open"));

@@ -21,9 +21,17 @@ export class Thread {
         this.#list = new MessageList(this.#scroller, page, { label: "Replies", inThread: true });
         this.composer = new Composer(page, { kind: "thread" });
         const close = () => page.go(page.place.channel);
-        const cross = make("button", { type: "button", class: "quiet-button", "aria-label": "Close thread", on: { click: close } }, icon("close"));
+        const cross = make(
+            "button",
+            { type: "button", class: "quiet-button", "aria-label": "Close thread", on: { click: close } },
+            icon("close"),
+        );
         const title = make("h2", { class: "head-title" }, "Thread ", this.#where);
-        node.append(make("div", { class: "head" }, title, cross), make("div", { class: "scroller-box" }, this.#scroller), this.composer.node);
+        node.append(
+            make("div", { class: "head" }, title, cross),
+            make("div", { class: "scroller-box" }, this.#scroller),
+            this.composer.node,
+        );
         node.addEventListener("keydown", (event) => {
             if (event.key !== "Escape" || event.defaultPrevented) return;
             close();
@@ -50,13 +58,22 @@ export class Thread {
             this.#list.clear(`Thread in ${name}`);
             this.#marked = null;
         }
-        const replies = store.messages(channel).filter((message) => message.thread_ts === thread && message.ts !== thread);
-        const whispered = store.all("ephemeral").filter((message) => message.channel === channel && message.thread_ts === thread);
+        const replies = store
+            .messages(channel)
+            .filter((message) => message.thread_ts === thread && message.ts !== thread);
+        const whispered = store
+            .all("ephemeral")
+            .filter((message) => message.channel === channel && message.thread_ts === thread);
         const parent = store.message(channel, thread);
         const rest = [...replies, ...whispered].sort((a, b) => (a.ts < b.ts ? -1 : 1));
         this.#list.show(parent ? [parent, ...rest] : rest);
         const gone = parent === undefined || parent.subtype === "tombstone";
-        this.composer.show({ channel, thread, label: "Reply in thread", blocked: gone ? "The message of this thread was deleted." : null });
+        this.composer.show({
+            channel,
+            thread,
+            label: "Reply in thread",
+            blocked: gone ? "The message of this thread was deleted." : null,
+        });
         if (isNew && place.focusThread) this.composer.focus();
         if (ts !== thread && this.#marked !== ts && this.#list.mark(ts)) this.#marked = ts;
     }

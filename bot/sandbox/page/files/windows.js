@@ -59,10 +59,26 @@ class Window {
         const wrong = make("p", { class: "wrong window-wrong", role: "alert", id: freshId("wrong") });
         const close = make("button", { type: "button", class: "button", on: { click: () => this.#close(false) } });
         const submit = make("button", { type: "submit", class: "button primary" });
-        const cross = make("button", { type: "button", class: "quiet-button cross", "aria-label": "Close everything", on: { click: () => this.#close(true) } }, icon("close"));
+        const cross = make(
+            "button",
+            {
+                type: "button",
+                class: "quiet-button cross",
+                "aria-label": "Close everything",
+                on: { click: () => this.#close(true) },
+            },
+            icon("close"),
+        );
         const head = make("div", { class: "dialog-head" }, make("div", { class: "window-name" }, app, heading), cross);
         const foot = make("div", { class: "dialog-foot window-foot" }, close, submit);
-        const form = make("form", { class: "window-form", novalidate: true, "aria-describedby": wrong.id }, head, body, wrong, foot);
+        const form = make(
+            "form",
+            { class: "window-form", novalidate: true, "aria-describedby": wrong.id },
+            head,
+            body,
+            wrong,
+            foot,
+        );
         const slot = make("div", { class: "modal-beside" });
         const main = make("div", { class: "window-main" }, form, slot);
         this.dialog = make("dialog", { class: "window", "aria-labelledby": heading.id }, peopleMenu(page), main);
@@ -115,14 +131,18 @@ class Window {
     #draw() {
         const { heading, app, body, wrong, close, submit, form } = this.#parts;
         const { view, values, suggested, top } = this.#modal;
-        const context = contextOf(this.#page, { view: view.id }, {
-            values,
-            suggested,
-            errors: this.#errors,
-            disabled: this.#busy || !top,
-            became: (answer) => this.#became(answer),
-            typed: (blockId) => this.#typed(blockId),
-        });
+        const context = contextOf(
+            this.#page,
+            { view: view.id },
+            {
+                values,
+                suggested,
+                errors: this.#errors,
+                disabled: this.#busy || !top,
+                became: (answer) => this.#became(answer),
+                typed: (blockId) => this.#typed(blockId),
+            },
+        );
         const bot = this.#page.store.all("person").find((person) => person.app_id === view.app_id);
         heading.textContent = textOf(view.title, context);
         app.textContent = personName(this.#page.store, bot?.id);
@@ -153,7 +173,9 @@ class Window {
         const hash = this.#modal.view.hash;
         this.#wait(true);
         const refusal = await keepTyped();
-        const answer = refusal ? { ok: false, error: refusal } : await this.#page.act("submit", { view: this.#modal.id });
+        const answer = refusal
+            ? { ok: false, error: refusal }
+            : await this.#page.act("submit", { view: this.#modal.id });
         this.#wait(false);
         if (this.#gone) return;
         if (!answer.ok && hash === this.#modal.view.hash) {

@@ -10,8 +10,18 @@ const WORDS = { to_slack: "app to workspace", to_app: "workspace to app" };
 
 export class Wire {
     #page;
-    #filter = make("input", { type: "search", class: "field", id: freshId("filter"), placeholder: "Method or content", autocomplete: "off" });
-    #direction = make("select", { class: "field", id: freshId("direction") }, ...Object.entries(DIRECTIONS).map(([value, text]) => make("option", { value }, text)));
+    #filter = make("input", {
+        type: "search",
+        class: "field",
+        id: freshId("filter"),
+        placeholder: "Method or content",
+        autocomplete: "off",
+    });
+    #direction = make(
+        "select",
+        { class: "field", id: freshId("direction") },
+        ...Object.entries(DIRECTIONS).map(([value, text]) => make("option", { value }, text)),
+    );
     #list = make("ul", { class: "exchanges", role: "listbox", tabindex: "0", "aria-label": "Exchanges, newest first" });
     #detail = make("div", { class: "exchange", tabindex: "0", role: "region", "aria-label": "The exchange chosen" });
     #count = make("p", { class: "hint", role: "status" });
@@ -20,7 +30,16 @@ export class Wire {
 
     constructor(page) {
         this.#page = page;
-        const close = make("button", { type: "button", class: "quiet-button", "aria-label": "Close the wire inspector", on: { click: () => page.leaveWire() } }, icon("close"));
+        const close = make(
+            "button",
+            {
+                type: "button",
+                class: "quiet-button",
+                "aria-label": "Close the wire inspector",
+                on: { click: () => page.leaveWire() },
+            },
+            icon("close"),
+        );
         const filters = make(
             "div",
             { class: "wire-filters" },
@@ -33,7 +52,21 @@ export class Wire {
         this.node = make(
             "div",
             { class: "wire" },
-            make("div", { class: "head" }, make("div", { class: "head-text" }, make("h1", { class: "head-title", tabindex: "-1" }, "Wire"), make("p", { class: "head-topic" }, "What the workspace and its apps say to each other. Tokens and secrets are hidden.")), close),
+            make(
+                "div",
+                { class: "head" },
+                make(
+                    "div",
+                    { class: "head-text" },
+                    make("h1", { class: "head-title", tabindex: "-1" }, "Wire"),
+                    make(
+                        "p",
+                        { class: "head-topic" },
+                        "What the workspace and its apps say to each other. Tokens and secrets are hidden.",
+                    ),
+                ),
+                close,
+            ),
             filters,
             make("div", { class: "wire-split" }, this.#list, this.#detail),
         );
@@ -60,8 +93,12 @@ export class Wire {
         const all = this.#page.store.all("exchange").sort((a, b) => Number(b.id) - Number(a.id));
         const wanted = this.#filter.value.trim().toLowerCase();
         const direction = this.#direction.value;
-        const shown = all.filter((exchange) => (direction === "" || exchange.direction === direction) && (wanted === "" || matches(exchange, wanted)));
-        this.#count.textContent = shown.length === all.length ? `${all.length} exchanges` : `${shown.length} of ${all.length}`;
+        const shown = all.filter(
+            (exchange) =>
+                (direction === "" || exchange.direction === direction) && (wanted === "" || matches(exchange, wanted)),
+        );
+        this.#count.textContent =
+            shown.length === all.length ? `${all.length} exchanges` : `${shown.length} of ${all.length}`;
         this.#list.replaceChildren(...shown.map((exchange) => this.#row(exchange)));
         if (this.#chosen !== null && !this.#page.store.get("exchange", this.#chosen)) this.#chosen = null;
         this.#choose(this.#chosen);
@@ -73,10 +110,26 @@ export class Wire {
         const what = kind(exchange);
         const node = make(
             "li",
-            { class: "exchange-row", role: "option", id: `exchange-${exchange.id}`, "aria-selected": "false", "data-id": exchange.id, on: { click: () => this.#choose(exchange.id) } },
-            make("span", { class: `arrow ${exchange.direction}`, "aria-hidden": "true" }, exchange.direction === "to_app" ? "→" : "←"),
+            {
+                class: "exchange-row",
+                role: "option",
+                id: `exchange-${exchange.id}`,
+                "aria-selected": "false",
+                "data-id": exchange.id,
+                on: { click: () => this.#choose(exchange.id) },
+            },
+            make(
+                "span",
+                { class: `arrow ${exchange.direction}`, "aria-hidden": "true" },
+                exchange.direction === "to_app" ? "→" : "←",
+            ),
             make("span", { class: "unseen" }, WORDS[exchange.direction]),
-            make("span", { class: "exchange-method" }, exchange.method, what ? make("span", { class: "exchange-kind" }, what) : null),
+            make(
+                "span",
+                { class: "exchange-method" },
+                exchange.method,
+                what ? make("span", { class: "exchange-kind" }, what) : null,
+            ),
             make("span", { class: `state ${state(exchange)}` }, stateWord(exchange)),
             make("span", { class: "exchange-time" }, seconds(exchange.at)),
         );
@@ -90,21 +143,31 @@ export class Wire {
 
     #choose(id) {
         this.#chosen = id ?? null;
-        for (const row of this.#list.children) row.setAttribute("aria-selected", String(row.dataset.id === this.#chosen));
+        for (const row of this.#list.children)
+            row.setAttribute("aria-selected", String(row.dataset.id === this.#chosen));
         const row = this.#list.querySelector(`[data-id="${this.#chosen}"]`);
         if (row) this.#list.setAttribute("aria-activedescendant", row.id);
         else this.#list.removeAttribute("aria-activedescendant");
         const exchange = this.#page.store.get("exchange", this.#chosen);
         if (this.#detail.dataset.drawn === `${this.#chosen} ${exchange?.status} ${exchange?.answer === null}`) return;
         this.#detail.dataset.drawn = `${this.#chosen} ${exchange?.status} ${exchange?.answer === null}`;
-        this.#detail.replaceChildren(...(exchange ? details(exchange) : [make("p", { class: "empty" }, "Choose an exchange to read it.")]));
+        this.#detail.replaceChildren(
+            ...(exchange ? details(exchange) : [make("p", { class: "empty" }, "Choose an exchange to read it.")]),
+        );
         this.#detail.scrollTop = 0;
     }
 
     #key(event) {
         const ids = this.#ids();
         const at = ids.indexOf(this.#chosen);
-        const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: ids.length - 1, PageDown: at + 10, PageUp: at - 10 }[event.key];
+        const to = {
+            ArrowDown: at + 1,
+            ArrowUp: at - 1,
+            Home: 0,
+            End: ids.length - 1,
+            PageDown: at + 10,
+            PageUp: at - 10,
+        }[event.key];
         if (to === undefined || ids.length === 0) return;
         event.preventDefault();
         this.#choose(ids[Math.max(0, Math.min(to, ids.length - 1))]);
@@ -138,7 +201,9 @@ function seconds(at) {
 
 function details(exchange) {
     const { direction, method, at, status, args, answer } = exchange;
-    const facts = [WORDS[direction], wholeMoment(at), status === null ? null : `HTTP ${status}`, stateWord(exchange)].filter(Boolean).join(" · ");
+    const facts = [WORDS[direction], wholeMoment(at), status === null ? null : `HTTP ${status}`, stateWord(exchange)]
+        .filter(Boolean)
+        .join(" · ");
     return [
         make("h2", {}, method),
         make("p", { class: "hint" }, facts),
