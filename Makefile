@@ -1,4 +1,4 @@
-# Everything a newcomer needs: `make tour`, `make test`, `make check`, `make bench`. Each sets up what it needs.
+# Everything a newcomer needs: `make demo`, `make tour`, `make test`, `make check`, `make bench`. Each sets up what it needs.
 # Needs Python 3.11 or newer and make; nothing else. PYTHON names another interpreter.
 
 PYTHON ?= python3
@@ -6,14 +6,17 @@ BIN    := .venv/bin
 READY  := .venv/.ready
 UV     := uv==0.13.8
 
+STAGE  := $(if $(STORE),--store "$(STORE)") $(if $(TRANSPORT),--transport "$(TRANSPORT)")
+
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_LINK_MODE := copy
 export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help tour test test-heavy check format bench lock clean
+.PHONY: help demo tour test test-heavy check format bench lock clean
 
 help:
+	@echo "make demo        try it in the browser; PORT=8300 STORE=postgres TRANSPORT=http KEEP=folder NO_BROWSER=1"
 	@echo "make tour        play the whole story: request, approval, access, ending, review, verification"
 	@echo "make test        run the tests (under 3 minutes)"
 	@echo "make test-heavy  run the crash tests too; a missing provider is a failure here"
@@ -29,8 +32,12 @@ $(READY): pyproject.toml uv.lock
 	@$(BIN)/uv sync --frozen --quiet --python $(BIN)/python
 	@touch $@
 
+demo: $(READY)
+	@exec $(BIN)/breakglass demo $(STAGE) $(if $(PORT),--port "$(PORT)") $(if $(KEEP),--keep "$(KEEP)") \
+	  $(if $(NO_BROWSER),--no-browser)
+
 tour: $(READY)
-	@$(BIN)/breakglass demo --tour
+	@exec $(BIN)/breakglass demo --tour $(STAGE)
 
 test: $(READY)
 	@$(BIN)/pytest -n 2 --dist loadgroup -m "not heavy"
