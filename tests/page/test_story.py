@@ -333,6 +333,9 @@ async def test_every_screen_is_accessible(chromium: Browser, demo: Demo, dark: b
         await picture(page, f"{'dark' if dark else 'light'}-{'phone' if phone else 'desk'}-{screen}")
         await accessible(page)
 
+    alice, place = demo.stage.persona("alice"), demo.stage.places.requests
+    said = await alice.post(place, "A word about tonight")
+    await alice.post(place, "and what came of it", thread_ts=said.ts)
     async with window(chromium, PHONE if phone else DESK, dark=dark) as (page, _):
         visitor = await Visitor.arrive(page, demo.url)
         await page.goto(f"{demo.url}#/{demo.stage.places.requests.id}")
