@@ -19,7 +19,6 @@ export class Access {
     #sessions = make("ul", { class: "bs-sessions" });
     #keep;
     #catalogue = make("div", { class: "bs-catalogue" });
-    #cut = new Set();
 
     constructor(context, ask) {
         this.#context = context;
@@ -50,7 +49,7 @@ export class Access {
         write(this.#ownText, `${firstName(this.#context.person(state.you))}’s own login`);
         this.#drawQueries(state.access.queries);
         this.#drawResult(state.access.last);
-        this.#drawSessions({ sessions: state.access.sessions, second: Math.floor(now) });
+        this.#drawSessions(state.access.sessions, now);
         this.#drawCatalogue(state.catalogue);
     }
 
@@ -109,28 +108,42 @@ export class Access {
         this.#result.replaceChildren(head, rows.length ? table(title, columns, rows) : make("p", { class: "bs-quiet" }, "No rows."));
     });
 
-    #drawSessions = watched(({ sessions, second }) => {
-        const rows = sessions.map((kept) => {
-            const open = kept.cut_at === null;
-            if (!open && !this.#cut.has(kept.id)) {
-                this.#cut.add(kept.id);
-                this.#context.say(`The session of ${kept.login} was cut by the database.`);
+    #rows = new Map(); // id of a session: its row, which stays, so that focus stays on its button
+
+    #drawSessions(sessions, now) {
+        const ids = new Set(sessions.map(({ id }) => id));
+        for (const [id, row] of this.#rows) {
+            if (ids.has(id)) continue;
+            row.node.remove();
+            this.#rows.delete(id);
+        }
+        for (const kept of sessions) {
+            if (!this.#rows.has(kept.id)) {
+                this.#rows.set(kept.id, this.#row(kept));
+                this.#sessions.append(this.#rows.get(kept.id).node);
             }
-            const words = open ? `open for ${Math.max(0, Math.floor(second - kept.opened_at))} s` : `cut at ${clock(kept.cut_at)}`;
-            const mark = make("span", { class: open ? "bs-dot bs-on" : "bs-dot bs-off", "aria-hidden": "true" });
-            const said = make("span", { class: "bs-grow" }, make("strong", {}, `Session of ${kept.login} `), words, kept.words ? make("q", {}, kept.words) : null);
-            return this.#row(kept.id, mark, said, open ? "Hang up" : "Forget");
-        });
-        this.#sessions.replaceChildren(...rows);
-    });
+            this.#drawSession(this.#rows.get(kept.id), kept, now);
+        }
+    }
 
-    #kept = new Map(); // id of a session: its button, so that focus stays on it
+    #row({ id, login }) {
+        const mark = make("span", { class: "bs-dot", "aria-hidden": "true" });
+        const words = make("span");
+        const last = make("q", { hidden: true });
+        const end = button("", () => this.#ask("close", { id }), "bs-plain");
+        const said = make("span", { class: "bs-grow" }, make("strong", {}, `Session of ${login} `), words, last);
+        return { node: make("li", {}, mark, said, end), mark, words, last, end, open: true };
+    }
 
-    #row(id, mark, said, text) {
-        if (!this.#kept.has(id)) this.#kept.set(id, button(text, () => this.#ask("close", { id }), "bs-plain"));
-        const end = this.#kept.get(id);
-        write(end, text);
-        return make("li", {}, mark, said, end);
+    #drawSession(row, { login, opened_at, cut_at, words }, now) {
+        const open = cut_at === null;
+        if (row.open && !open) this.#context.say(`The session of ${login} was cut by the database.`);
+        row.open = open;
+        row.mark.className = open ? "bs-dot bs-on" : "bs-dot bs-off";
+        row.last.hidden = open;
+        write(row.words, open ? `open for ${Math.max(0, Math.floor(now - opened_at))} s` : `cut at ${clock(cut_at)}`);
+        write(row.last, words);
+        write(row.end, open ? "Hang up" : "Forget");
     }
 
     #drawCatalogue = watched(({ roles, sessions, trouble }) => {

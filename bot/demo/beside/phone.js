@@ -11,7 +11,7 @@ export class Phone {
     #context;
     #ask;
     #title;
-    #code = make("output", { class: "bs-code" });
+    #code = make("p", { class: "bs-code" });
     #bar = make("progress", { class: "bs-bar", max: String(LIFE), "aria-hidden": "true" });
     #left = make("p", { class: "bs-quiet bs-left" });
     #misses = make("p", { class: "bs-misses", role: "status" });
