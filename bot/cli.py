@@ -298,6 +298,13 @@ async def _demo(options: argparse.Namespace) -> int:
     if options.keep is not None and options.store != "sqlite":
         print("breakglass: --keep keeps an SQLite file; leave --store out.", file=sys.stderr)
         return WRONG
+    misplaced = ["--wire-log"] if options.wire_log and not options.tour else []
+    misplaced += ["--port"] if options.port and options.tour else []
+    misplaced += ["--keep"] if options.keep and options.tour else []
+    if misplaced:
+        where = "is for the page; leave --tour out" if options.tour else "is written by the tour; add --tour"
+        print(f"breakglass: {misplaced[0]} {where}.", file=sys.stderr)
+        return WRONG
     shared = {"config": options.config, "transport": options.transport, "store": options.store}
     if options.tour:
         from bot.demo.tour import tour

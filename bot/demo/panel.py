@@ -228,5 +228,7 @@ def _answering(work: Callable[[Given], Awaitable[Given]]) -> Callable[[web.Reque
             return web.json_response({"ok": True, **await work(given)})
         except (CannotError, StageError) as error:
             return web.json_response({"ok": False, "error": str(error)})
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, RuntimeError) as error:
+            return web.json_response({"ok": False, "error": f"It did not work: {error}"})
 
     return answer

@@ -156,6 +156,15 @@ def test_what_is_no_port_is_a_sentence(temporary: Path, port: str) -> None:
     assert "is no port" in demo.said
 
 
+@pytest.mark.parametrize(
+    "words", [["--wire-log", "x"], ["--tour", "--port", "8300"], ["--tour", "--keep", "x"]]
+)
+def test_an_option_that_would_do_nothing_is_refused(temporary: Path, words: list[str]) -> None:
+    demo = Started(temporary, *words)
+    assert demo.wait() == 2
+    assert words[-2] in demo.said
+
+
 def test_without_the_extra_it_says_what_to_install(temporary: Path) -> None:
     """A module of that name that cannot be found, as where the extra was not installed."""
     hide = (
