@@ -17,6 +17,8 @@ from bot.demo.people import PEOPLE
 from bot.demo.stage import Stage
 
 FORGED: Final = "forged"
+SIGNED: Final = "\n— breakglass/"
+"""How the signature of a checkpoint begins; in a demo's first seconds none stands in the channel."""
 FOUND: Final = 3
 """The exit code of `verify` when the history is not sound (docs/contracts.md)."""
 
@@ -57,7 +59,7 @@ async def _verify(stage: Stage, env: dict[str, str], forged: str = "") -> Verdic
     messages = stage.persona("dana").messages(stage.places.audit)
     text = "\n".join(message.human_text() for message in messages)
     copied.write_text(text)
-    words = ["verify", *(["--checkpoints", str(copied)] if "breakglass/" in text else [])]
+    words = ["verify", *(["--checkpoints", str(copied)] if SIGNED in text else [])]
     code, said, complained = await stage.breakglass(*words, env=env)
     return Verdict(code, (said + complained).strip(), forged)
 

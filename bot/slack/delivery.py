@@ -188,6 +188,7 @@ class Delivery:
         # What stands there may carry fewer lines than would fit now: the rest follows in the next message.
         first, last = posted.payload["first"], posted.payload["last"]
         await self._store.told(stream, channel, posted.ts, first, last)
+        self._sure.add(_kind(message))
         await self._audit_channel.posted(stream)
 
     # --- cards ------------------------------------------------------------------------------------------
@@ -221,12 +222,15 @@ class Delivery:
                     if said(error) not in CARD_GONE:
                         raise
                     ts = ""  # somebody deleted the card: the request still needs one
-            if not ts:
+            new = not ts
+            if new:
                 channel = self._channels.requests
                 posted = await self._post_once(channel, message)
                 # One that a crashed server left there may be older: it stays behind, and is updated next.
                 ts, shown = posted.ts, int(posted.payload["version"])
             await self._store.show_card(id, channel, ts, shown)
+            if new:
+                self._sure.add(_kind(message))
 
     # --- people -----------------------------------------------------------------------------------------
 
@@ -322,20 +326,14 @@ class Delivery:
     async def _post_once(self, channel: str, message: Mapping[str, Any]) -> Posted:
         """Posts unless it is there already.
 
-        It may be there when an earlier answer was lost, or when this process is new and its predecessor died
-        between the post and the note of it. `metadata.event_payload.key` says which message is which.
+        It may be there when an earlier answer was lost, when the note of it was not committed, or when this
+        process is new and its predecessor died between the two. Whoever notes a post adds its kind to
+        `_sure`. `metadata.event_payload.key` says which message is which.
         """
-        kind = message["metadata"]["event_type"]
-        if kind not in self._sure:
-            found = await self._find(channel, message)
-            self._sure.add(kind)
-            if found is not None:
-                return found
-        try:
-            return Posted(await self._post(channel, message), message["metadata"]["event_payload"])
-        except TROUBLE:
-            self._sure.discard(kind)
-            raise
+        if _kind(message) not in self._sure and (found := await self._find(channel, message)) is not None:
+            return found
+        self._sure.discard(_kind(message))
+        return Posted(await self._post(channel, message), message["metadata"]["event_payload"])
 
     async def _post(self, channel: str, message: Mapping[str, Any]) -> str:
         await self._paces.setdefault(channel, Pace(self._pause)).wait()
@@ -357,6 +355,10 @@ class Delivery:
             if payload.get("key") == key:
                 return Posted(str(there["ts"]), payload)
         return None
+
+
+def _kind(message: Mapping[str, Any]) -> str:
+    return str(message["metadata"]["event_type"])
 
 
 class Pace:

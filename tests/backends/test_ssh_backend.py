@@ -7,9 +7,9 @@ import pytest
 from tests.backends.contract import Contract
 from tests.backends.ssh_rig import SshRig, ssh_rig
 
+pytestmark = [pytest.mark.usefixtures("sshd_here"), pytest.mark.heavy]
 
-@pytest.mark.heavy
-@pytest.mark.usefixtures("sshd_here")
+
 class TestOwnKey(Contract):
     @pytest.fixture
     async def rig(self) -> AsyncIterator[SshRig]:
@@ -17,7 +17,6 @@ class TestOwnKey(Contract):
             yield rig
 
 
-@pytest.mark.usefixtures("sshd_here")
 class TestKeyForTheGrant(Contract):
     @pytest.fixture
     async def rig(self) -> AsyncIterator[SshRig]:

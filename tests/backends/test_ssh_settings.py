@@ -156,6 +156,7 @@ def test_a_command_may_have_quotes_of_every_kind(files: Path) -> None:
         (PASTED, 0o640, "open to others (mode 0640)"),
         (weak().export_private_key().decode(), 0o600, "too weak"),
     ],
+    ids=["absent", "empty", "public", "open to all", "open to a group", "weak"],
 )
 def test_key_files_that_cannot_be_used_are_told_with_the_fix(
     tmp_path: Path, text: str | None, mode: int, words: str

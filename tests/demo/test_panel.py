@@ -15,7 +15,11 @@ from bot.demo.demo import Demo
 from bot.demo.people import PEOPLE
 from tests.demo.visitor import CHANGE, Browser, Visitor
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("demo")]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("demo"),
+    pytest.mark.heavy,
+]
 
 ALICE = PEOPLE["alice"].id
 
@@ -160,7 +164,6 @@ async def test_the_credential_that_slack_shows_works_here_until_it_is_handed_bac
     assert "password authentication failed" in answer["attempt"]["refused"]
 
 
-@pytest.mark.heavy
 async def test_a_bot_that_dies_by_itself_is_shown_with_its_last_words_and_started_again(
     visitor: Visitor, up: Demo
 ) -> None:

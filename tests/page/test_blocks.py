@@ -13,7 +13,11 @@ from tests.page.bench import Bench
 from tests.page.browser import accessible, picture
 from tests.page.samples import Json, beside, field, mrkdwn, text
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("chromium")]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("chromium"),
+    pytest.mark.heavy,
+]
 
 
 async def test_the_samples_are_all_that_the_workspace_takes() -> None:

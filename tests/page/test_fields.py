@@ -7,7 +7,11 @@ import pytest
 from tests.page.bench import Bench
 from tests.page.samples import ONE, OPTIONS, THREE, TWO, Json, beside, field, option, text
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("chromium")]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("chromium"),
+    pytest.mark.heavy,
+]
 
 
 async def typed(bench: Bench, kind: str, words: str, **more: Any) -> list[list[Any]]:  # noqa: ANN401 - of an element

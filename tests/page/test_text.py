@@ -7,7 +7,11 @@ import pytest
 
 from tests.page.bench import Bench
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("chromium")]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("chromium"),
+    pytest.mark.heavy,
+]
 
 MARKED = {
     "*bold* _leaning_ ~gone~": "<strong>bold</strong> <em>leaning</em> <s>gone</s>",

@@ -17,15 +17,21 @@ CUT_OFF = pytest.mark.filterwarnings(
 )
 """A crash in the middle of opening a connection to the database leaves it to the collector."""
 
-QUICK = {"test_a_night", "test_on_postgres", "test_people", "test_restored", "test_slack_away"}
+QUICK = {"test_a_night", "test_on_postgres", "test_restored"}
 """Stories that `make test` plays on PostgreSQL too; `make test-heavy` plays all of them there."""
+
+OVER_HTTP = {"test_a_night", "test_http"}
+"""The same for HTTP."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == Path(__file__).parent:
             item.add_marker(CUT_OFF)
-            if "postgres" in item.name and item.path.stem not in QUICK:
+            spared = ("postgres" in item.name and item.path.stem not in QUICK) or (
+                "-http" in item.name and item.path.stem not in OVER_HTTP
+            )
+            if spared:
                 item.add_marker(pytest.mark.heavy)
 
 

@@ -268,6 +268,7 @@ async def sound(_reader: object) -> None:
     """Verified elsewhere."""
 
 
+@pytest.mark.heavy
 @KILLED
 @pytest.mark.parametrize("point", ["before source commit", "after source commit"])
 async def test_a_copy_that_is_killed_never_leaves_two_that_can_be_served(place: Place, point: str) -> None:
