@@ -104,7 +104,7 @@ class Story:
     async def paste_code(self) -> None:
         """The code as a person takes it: copied from the phone beside the window, pasted into the field."""
         phone = self.visitor.window.locator("#modal-beside")
-        await expect(phone.locator("output")).to_have_text(re.compile(r"\d{3} \d{3}"), timeout=40_000)
+        await expect(phone.locator(".bs-code")).to_have_text(re.compile(r"\d{3} \d{3}"), timeout=40_000)
         await phone.get_by_role("button", name="Copy the code").click()
         field = self.visitor.window.locator("[data-action=code]")
         await field.focus()

@@ -32,8 +32,7 @@ from bot.core.model import EndedBy, Ending, Handoff, Lease, Order, Secret
 
 _LOGIN: Final = Ending(
     EndedBy.BOT,
-    note="Only Breakglass ends it: while it is down, the access stays. At the end all sessions of this login "
-    "are cut, also those that were open before.",
+    note="At the end all sessions of this login are cut, also those that were open before.",
 )
 _EPHEMERAL: Final = Ending(
     EndedBy.LOGIN,

@@ -91,13 +91,13 @@ def _facts(request: Request) -> list[Payload]:
         mrkdwn(access, 2000),
         mrkdwn(f"*Where, and the risk*\n{escape(one_line(f'{terms.environment}, {terms.risk} risk'))}", 2000),
         mrkdwn(f"*How long*\n{_how_long(request)}", 2000),
-        plain(f"Scenario\n{one_line(request.scenario_title or request.scenario)}", 2000),
+        mrkdwn(f"*Scenario*\n{escape(one_line(request.scenario_title or request.scenario))}", 2000),
         plain(f"Incident\n{one_line(request.incident) or 'none given'}", 300),
         mrkdwn(f"*Second factor*\n{_proved(request)}", 2000),
         mrkdwn(f"*Approved by*\n{_approved(request)}", 2000),
     ]
     if request.state in PENDING:
-        fields.append(plain(f"Who decides\n{says.needed(terms.tiers)}", 2000))
+        fields.append(mrkdwn(f"*Who decides*\n{escape(says.needed(terms.tiers))}", 2000))
     return fields
 
 
