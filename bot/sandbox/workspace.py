@@ -6,6 +6,7 @@ asked elsewhere: by the Web API for apps, by the persona for people.
 
 import itertools
 import secrets
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -20,6 +21,8 @@ from bot.sandbox.records import Channel, Kind, Team, User, Usergroup
 
 Announce = Callable[[Json, Channel | None, App | None], None]
 SLACKBOT = "USLACKBOT"
+RENDERINGS = 5
+"""How many of a message's earlier renderings can still be acted on."""
 TEXT_STORED = 40_000  # longer text is cut (docs.slack.dev/reference/methods/chat.postMessage)
 
 
@@ -35,6 +38,7 @@ class Workspace:
         self.channels: dict[str, Channel] = {}
         self.messages: dict[str, dict[str, Message]] = {}
         self.ephemerals: list[Message] = []
+        self._earlier: dict[tuple[str, str], deque[Message]] = {}
         self.pins: dict[str, list[str]] = {}
         self.files: dict[str, File] = {}
         self.apps: dict[str, App] = {}
@@ -262,8 +266,13 @@ class Workspace:
         edited = {"user": editor, "ts": self.new_ts()}
         new = replace(message, **changes, edited=edited, names=self.names())  # type: ignore[arg-type] # field names
         self.messages[new.channel][new.ts] = new
+        self._earlier.setdefault((new.channel, new.ts), deque(maxlen=RENDERINGS)).appendleft(message)
         self._changed(message, new)
         return new
+
+    def earlier(self, message: Message) -> Iterable[Message]:
+        """What a client may still show of it: its last renderings, newest first."""
+        return self._earlier.get((message.channel, message.ts), ())
 
     def delete(self, message: Message) -> None:
         """Remove a message; a parent leaves a tombstone (a message_changed) as long as its replies last."""

@@ -213,6 +213,23 @@ async def test_a_button_of_a_message_is_pressed_by_its_ids(scene: Scene) -> None
     assert words == "This has changed meanwhile. Look at it again, then choose."
 
 
+async def test_a_button_that_is_there_no_longer_but_was_a_moment_ago_still_reaches_the_app(
+    scene: Scene,
+) -> None:
+    """The client shows it until the update arrives; the app is told of the message as it is now."""
+    old = {**buttons("Approve"), "block_id": "first"}
+    posted = await scene.client.chat_postMessage(channel=scene.doors, text="card", blocks=[old])
+    where = {"channel": scene.doors, "ts": posted["ts"]}
+    new = [{**buttons("Deny"), "block_id": "second"}]
+    await scene.client.chat_update(channel=scene.doors, ts=posted["ts"], text="card", blocks=new)
+    payload, answer = await scene.answered(
+        scene.act("act", where=where, block_id="first", action_id="approve")
+    )
+    assert answer == {"ok": True}
+    assert payload["actions"][0]["block_id"] == "first"
+    assert [block["block_id"] for block in payload["message"]["blocks"]] == ["second"]
+
+
 async def test_only_what_an_overflow_menu_offers_can_be_chosen(scene: Scene) -> None:
     option = {"text": {**text("Details"), "emoji": True}, "value": "d"}
     menu = {"type": "overflow", "action_id": "more", "options": [option]}

@@ -295,6 +295,18 @@ class MessageScreen(Screen):
             raise NoAnswerError("message_not_found", "deleted meanwhile")
         return now
 
+    def _element(self, block_id: str, action_id: str) -> Json:
+        """A button may be one of a moment ago, which a client still shows: the app is told all the same."""
+        try:
+            return super()._element(block_id, action_id)
+        except CannotDoError:
+            for rendering in self._workspace.earlier(self._seen):
+                for part in elements(list(rendering.blocks)):
+                    found = (part["block_id"], part.get("action_id")) == (block_id, action_id)
+                    if found and part["type"] not in fields.KINDS:
+                        return part
+            raise
+
     async def _send(self, action: Json) -> None:
         await self._interactions.act_on_message(self._user, self._app, self._place(), action, self.values())
 
