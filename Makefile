@@ -19,7 +19,7 @@ help:
 	@echo "make demo        try it in the browser; PORT=8300 STORE=postgres TRANSPORT=http KEEP=folder NO_BROWSER=1"
 	@echo "make tour        play the whole story: request, approval, access, ending, review, verification"
 	@echo "make test        run the tests (under 3 minutes)"
-	@echo "make test-heavy  run the crash tests too; a missing provider is a failure here"
+	@echo "make test-heavy  also crashes, sshd and a browser; a missing provider is a failure here"
 	@echo "make check       format, lint and type checks"
 	@echo "make bench       timings, as ratios against a floor measured in the same run"
 
@@ -28,8 +28,9 @@ $(READY): pyproject.toml uv.lock
 	  { echo "Breakglass needs Python 3.11 or newer. Name one: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
 	@echo "Setting up .venv (about half a minute, once)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
-	@$(BIN)/uv sync --frozen --quiet --python $(BIN)/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV) \
+	  && $(BIN)/uv sync --frozen --quiet --python $(BIN)/python \
+	  || { echo "The packages could not be had. Setting up needs the network (or a mirror of PyPI), once."; exit 1; }
 	@touch $@
 
 demo: $(READY)
