@@ -37,8 +37,6 @@ _BY_KEY: Final[Mapping[str, Step]] = {
     "accesses": Step.ACCESSES,
     "scenarios": Step.ACCESSES,
 }
-_BY_SLACK: Final = frozenset({Step.CHANNELS, Step.PEOPLE, Step.ACCESSES, Step.FACTORS})
-"""Steps of which nothing is known when Slack does not answer."""
 
 
 class State(StrEnum):

@@ -223,7 +223,9 @@ class Contract:
 
     async def test_a_live_session_is_cut_at_revoke(self, rig: Rig) -> None:
         if rig.no_sessions:
-            pytest.skip(rig.no_sessions)  # the rig says why: this provider keeps no session open
+            pytest.skip(
+                rig.no_sessions
+            )  # the rig's own reason: IAM judges each call, so there is nothing to cut
         order = order_for(rig)
         alive = await rig.open_session(await rig.backend.grant(order))
         assert await alive()

@@ -5,7 +5,6 @@ import getpass
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,7 +22,7 @@ MARK = "bg-acme-7k3q2m"
 ME = getpass.getuser()
 CA = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
 
-needs_keygen = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="SSH: ssh-keygen is not installed")
+needs_keygen = pytest.mark.usefixtures("keygen_here")
 
 
 class Clock:

@@ -18,6 +18,7 @@ from bot.core.model import Lease, Order
 from bot.demo.ports import free_port
 from tests.backends.contract import order_for
 from tests.backends.ssh_rig import SshRig, echoes, ssh_rig
+from tests.providers.fixtures import absent
 from tests.providers.sshd import make_key
 
 pytestmark = [pytest.mark.usefixtures("sshd_here"), pytest.mark.heavy]
@@ -319,7 +320,7 @@ async def test_the_private_key_is_in_the_handoff_and_nowhere_else(rig: SshRig) -
 def account() -> Iterator[str]:
     """An ordinary account to throw away."""
     if os.getuid() != 0:
-        pytest.skip("only root can make an account to throw away")  # sshd of others lets in only themselves
+        absent("SSH: only root can make an account to throw away")
     name = f"bg{os.getpid()}"
     subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", name], check=True)
     subprocess.run(["usermod", "--password", "*", name], check=True)  # without PAM, sshd takes "!" for locked

@@ -2,7 +2,6 @@
 
 import base64
 import re
-import shutil
 import struct
 import subprocess
 import time
@@ -140,6 +139,7 @@ def test_all_mistakes_are_told_at_once(files: Path) -> None:
     assert len(said.splitlines()) == 6, said
 
 
+@pytest.mark.usefixtures("keygen_here")
 def test_a_command_may_have_quotes_of_every_kind(files: Path) -> None:
     command = """psql -c 'select "a"' $HOME \\ `id` ; # %u"""
     login = create(files, logins={"x": {**LOGIN, "force_command": command}}).logins["x"]
@@ -172,9 +172,8 @@ def test_key_files_that_cannot_be_used_are_told_with_the_fix(
     assert not [secret for secret in PASTED.splitlines()[1:-1] if secret in said]
 
 
+@pytest.mark.usefixtures("keygen_here")
 def test_a_key_with_a_passphrase_is_told_with_the_fix(files: Path) -> None:
-    if not _has("ssh-keygen"):
-        pytest.skip("SSH: ssh-keygen is not installed")  # heavy has it; it makes the encrypted key
     (files / "ca").unlink()
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", files / "ca"], check=True)
     assert f"Run: ssh-keygen -p -N '' -f {files / 'ca'}" in mistakes(files)
@@ -212,14 +211,8 @@ def _order(scope: dict[str, str], principal: str) -> Order:
 # --- certificates ------------------------------------------------------------------------------------------
 
 
-def _has(tool: str) -> bool:
-    return shutil.which(tool) is not None
-
-
 def certificate(login: Login, key: asyncssh.SSHKey | None = None) -> str:
     """As OpenSSH itself reads it."""
-    if not _has("ssh-keygen"):
-        pytest.skip("SSH: ssh-keygen is not installed")  # heavy has it
     signed = Authority(new()).sign(
         key or new(), mark=MARK, who="alice BG-7K3Q2M U0ALICE01", login=login, now=1_000_000, until=2_000_000
     )
@@ -237,6 +230,7 @@ def certificate(login: Login, key: asyncssh.SSHKey | None = None) -> str:
 PLAIN = Login("deploy", ("web-1",), "", (), frozenset())
 
 
+@pytest.mark.usefixtures("keygen_here")
 def test_a_certificate_says_whose_for_which_grant_and_until_when() -> None:
     told = certificate(PLAIN)
     assert 'Key ID: "bg-acme-7k3q2m alice BG-7K3Q2M U0ALICE01"' in told
@@ -245,6 +239,7 @@ def test_a_certificate_says_whose_for_which_grant_and_until_when() -> None:
     assert re.search(r"Principals: \n +bg-acme-7k3q2m\n +Critical", told)
 
 
+@pytest.mark.usefixtures("keygen_here")
 def test_nothing_is_allowed_that_was_not_asked_for() -> None:
     told = certificate(PLAIN)
     assert "Critical Options: (none)" in told
@@ -259,6 +254,7 @@ def test_nothing_is_allowed_that_was_not_asked_for() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.usefixtures("keygen_here")
 def test_a_key_on_a_hardware_token_can_be_certified() -> None:
     """Public part of an sk-ssh-ed25519 key as PROTOCOL.u2f lays it out: type, 32 bytes, application."""
     parts = (b"sk-ssh-ed25519@openssh.com", bytes(new().public_data[-32:]), b"ssh:")

@@ -148,6 +148,13 @@ def sshd_here() -> None:
         absent(reason)
 
 
+@pytest.fixture
+def keygen_here() -> None:
+    """OpenSSH's own tool, which says whether it can read what we wrote."""
+    if shutil.which("ssh-keygen") is None:
+        absent("SSH: ssh-keygen is not installed")
+
+
 def absent(reason: str) -> NoReturn:
     """Skip, or fail where every provider must be there."""
     if os.environ.get("BREAKGLASS_REQUIRE_PROVIDERS") == "1":
