@@ -1,5 +1,7 @@
 """The HTTP side of the sandbox: one aiohttp server on 127.0.0.1 that can go down and come back."""
 
+import asyncio
+import socket
 from dataclasses import replace
 
 from aiohttp import web
@@ -26,22 +28,20 @@ class Server:
         app.router.add_post("/upload/{file}", self._upload)
         app.router.add_get("/archives/{channel}/{name}", self._permalink)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
-        self._site: web.TCPSite | None = None
+        self._listening: socket.socket | None = None
         self.port = 0
 
     async def up(self, port: int = 0) -> None:
         """Listen; the first time on a free port, afterwards on the same."""
         if self._runner.server is None:
             await self._runner.setup()
-        self._site = web.TCPSite(self._runner, HOST, port or self.port, reuse_address=True)
-        await self._site.start()
-        self.port = port or int(self._runner.addresses[0][1])
+        self._listening = socket.create_server((HOST, port or self.port))
+        await web.SockSite(self._runner, self._listening).start()
+        self.port = int(self._listening.getsockname()[1])
 
     async def down(self) -> None:
         """Refuse connections until `up`."""
-        if self._site is not None:
-            await self._site.stop()
-            self._site = None
+        await self._refuse()
         await self._sockets.drop()
         server = self._runner.server
         for connection in server.connections if server is not None else ():
@@ -50,8 +50,25 @@ class Server:
 
     async def close(self) -> None:
         """End for good."""
+        await self._refuse()
         await self._sockets.close()
         await self._runner.cleanup()
+
+    async def _refuse(self) -> None:
+        """Listen no more, once whoever is being accepted is in.
+
+        asyncio accepts in one step and takes the connection up in a later one, which fails when its server
+        was closed in between: then nobody closes it (CPython 3.11, `Server._attach`). Two turns of the loop:
+        one takes it up, one tells aiohttp.
+        """
+        if self._listening is None:
+            return
+        asyncio.get_running_loop().remove_reader(self._listening)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        for site in list(self._runner.sites):
+            await site.stop()
+        self._listening = None
 
     async def _upload(self, request: web.Request) -> web.Response:
         """Step two of an upload: the bytes, raw or as a form's file."""

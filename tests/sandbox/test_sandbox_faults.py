@@ -1,6 +1,9 @@
 """What goes wrong between an app and Slack (S16 to S18)."""
 
 import asyncio
+import gc
+import socket
+from contextlib import suppress
 
 import aiohttp
 import pytest
@@ -161,3 +164,18 @@ async def test_s18_an_app_can_lose_its_channel_and_its_token(
     assert refused.response["error"] == "token_revoked"
     sandbox.restore(door)
     assert await post(client, doors, "hello") is None
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_who_is_being_accepted_as_slack_goes_down_is_cut_too(sandbox: Sandbox, turns: int) -> None:
+    """At whatever turn of the loop that is, nobody is left holding the connection."""
+    with socket.create_connection(("127.0.0.1", int(sandbox.url.rpartition(":")[2]))) as caller:
+        caller.setblocking(False)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await sandbox.down()
+        async with asyncio.timeout(5):
+            with suppress(ConnectionResetError):
+                assert await asyncio.get_running_loop().sock_recv(caller, 1) == b""
+    await sandbox.up()
+    gc.collect()
