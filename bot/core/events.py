@@ -306,22 +306,26 @@ class SigningRefused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntryDeleted(Event):
-    """An entry of ours was deleted from the audit channel."""
+    """A message of ours was deleted from the audit channel. What it said is posted again."""
 
     channel: str
     ts: str
     first_seq: int
     last_seq: int
+    stream: str = "audit"
+    """What the two numbers count: lines of the history (`audit`), or signed `checkpoints`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntryChanged(Event):
-    """An entry of ours was changed in the audit channel, and not by us."""
+    """A message of ours was changed in the audit channel, and not by us. What it said is posted again."""
 
     channel: str
     ts: str
     first_seq: int
     last_seq: int
+    stream: str = "audit"
+    """As in `AuditEntryDeleted`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

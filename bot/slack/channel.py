@@ -90,18 +90,18 @@ class AuditChannel:
 
     # --- our posts, as their sender tells ---------------------------------------------------------------
 
-    def posting(self, stream: str) -> None:
+    def posting(self, kind: str) -> None:
         """A post of ours is under way: what it says may stand there before we know."""
-        self._posting.add(stream)
+        self._posting.add(kind)
 
     async def refused(self, because: str) -> None:
         """Slack takes no post there. However healthy it looks, only a post that goes shows better."""
         self._mute = f"the audit channel is lost: {because}"
         await self._say_lost(because)
 
-    async def posted(self, stream: str) -> None:
+    async def posted(self, kind: str) -> None:
         """It is there, and in the ledger."""
-        self._posting.discard(stream)
+        self._posting.discard(kind)
         self._mute = None
         await self._say_back()
 
@@ -159,8 +159,9 @@ class AuditChannel:
         ts = event.get("deleted_ts") or event.get("previous_message", {}).get("ts", "")
         post = await self._store.post(self.id, ts)
         if post is not None:
-            first, last = post
-            note = e.AuditEntryDeleted(channel=self.id, ts=ts, first_seq=first, last_seq=last)
+            note = e.AuditEntryDeleted(
+                channel=self.id, ts=ts, first_seq=post.first, last_seq=post.last, stream=post.stream
+            )
             await self._store.note(note)
 
     async def _edited(self, event: Mapping[str, Any]) -> None:
@@ -171,8 +172,9 @@ class AuditChannel:
         post = await self._store.post(self.id, now.get("ts", ""))
         # An unfurl changes attachments only; we never edit an entry, so any other change is somebody's.
         if post is not None and _words(now) != _words(before):
-            first, last = post
-            note = e.AuditEntryChanged(channel=self.id, ts=now["ts"], first_seq=first, last_seq=last)
+            note = e.AuditEntryChanged(
+                channel=self.id, ts=now["ts"], first_seq=post.first, last_seq=post.last, stream=post.stream
+            )
             await self._store.note(note)
 
     def _later(self, ts: str) -> None:

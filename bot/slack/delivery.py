@@ -17,12 +17,13 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.audit.canonical import Record
+from bot.core import events as e
 from bot.core.model import PersonId, Request, RequestId
 from bot.slack.channel import AuditChannel
 from bot.slack.echo import Echo
 from bot.slack.people import TROUBLE, Pause, said
 from bot.slack.views import audit, card, notices
-from bot.slack.views.text import Faces
+from bot.slack.views.text import Faces, Payload
 from bot.store import Store, also
 
 log = logging.getLogger(__name__)
@@ -120,6 +121,7 @@ class Delivery:
             for step in (
                 self.tell_audit,
                 self.tell_checkpoints,
+                self.tell_again,
                 self.tell_cards,
                 self.tell_people,
                 self.tell_threads,
@@ -159,11 +161,10 @@ class Delivery:
     async def tell_audit(self) -> bool:
         """Posts the next lines of the history, as many as fit into one message. True: there may be more."""
         first = await self._store.cursor("audit")
-        records = await self._store.records(first, first + audit.MOST_LINES)
-        if not records:
+        message = await self._entry(first, first + audit.MOST_LINES)
+        if message is None:
             return False
-        leaves = [line.leaf for line in await self._store.lines(first, first + audit.MOST_LINES)]
-        await self._post_audit("audit", audit.audit_message(records, leaves, self._faces()))
+        await self._post_audit("audit", message)
         return True
 
     async def tell_checkpoints(self) -> bool:
@@ -176,9 +177,41 @@ class Delivery:
         await self._post_audit("checkpoints", message)
         return True
 
-    async def _post_audit(self, stream: str, message: Mapping[str, Any]) -> None:
+    async def tell_again(self) -> bool:
+        """Posts again, with its numbers, what somebody deleted or changed in the audit channel."""
+
+        async def tell(record: Record, _request: Request | None) -> bool:
+            match record.event:
+                case e.AuditEntryDeleted(channel=channel) | e.AuditEntryChanged(channel=channel) as lost:
+                    if channel == self._channels.audit:
+                        await self._post_again(record.seq, lost)
+                        return True
+            return False
+
+        return await self._tell("again", tell)
+
+    async def _post_again(self, because: int, lost: e.AuditEntryDeleted | e.AuditEntryChanged) -> None:
+        if lost.stream == "checkpoints":
+            for one in (await self._store.checkpoints(lost.first_seq - 1))[:1]:
+                message = audit.checkpoint_message(one.id, one.size, one.note)
+                await self._post_audit("checkpoints", audit.again(message, because), again=True)
+            return
+        first = lost.first_seq
+        while (entry := await self._entry(first, lost.last_seq + 1)) is not None:
+            # People may be called by longer names by now: then it takes one message more.
+            first = await self._post_audit("audit", audit.again(entry, because), again=True) + 1
+
+    async def _entry(self, first: int, end: int) -> Payload | None:
+        """As many of the lines with first <= seq < end as fit into one message; None when there are none."""
+        records = await self._store.records(first, end)
+        leaves = [line.leaf for line in await self._store.lines(first, end)]
+        return audit.audit_message(records, leaves, self._faces()) if records else None
+
+    async def _post_audit(self, stream: str, message: Mapping[str, Any], *, again: bool = False) -> int:
+        """Posts in the audit channel and keeps that in the ledger; the last number that it carries."""
         channel = self._channels.audit
-        self._audit_channel.posting(stream)
+        under_way = _kind(message)
+        self._audit_channel.posting(under_way)
         try:
             posted = await self._post_once(channel, message)
         except SlackApiError as error:
@@ -187,9 +220,10 @@ class Delivery:
             raise
         # What stands there may carry fewer lines than would fit now: the rest follows in the next message.
         first, last = posted.payload["first"], posted.payload["last"]
-        await self._store.told(stream, channel, posted.ts, first, last)
-        self._sure.add(_kind(message))
-        await self._audit_channel.posted(stream)
+        await self._store.told(stream, channel, posted.ts, first, last, again=again)
+        self._sure.add(under_way)
+        await self._audit_channel.posted(under_way)
+        return int(last)
 
     # --- cards ------------------------------------------------------------------------------------------
 

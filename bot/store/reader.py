@@ -50,6 +50,15 @@ class StoredCheckpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Carried:
+    """What a message of ours in the audit channel carries: `first` to `last` of a stream."""
+
+    stream: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One row of the history as stored."""
 
@@ -273,15 +282,15 @@ class Reader:
             found = await connection.execute(select(t.checkpoints).where(rows.id > after).order_by(rows.id))
             return [StoredCheckpoint(row.id, row.size, row.root, row.note, row.at) for row in found]
 
-    async def post(self, channel: str, ts: str) -> tuple[int, int] | None:
-        """The first and last position that our message `ts` carries; None when it is none of ours."""
+    async def post(self, channel: str, ts: str) -> Carried | None:
+        """What our message `ts` carries; None when it is none of ours."""
         rows = t.posts.c
         async with self._reading() as connection:
             found = await connection.execute(
-                select(rows.first, rows.last).where(rows.channel == channel, rows.ts == ts)
+                select(rows.stream, rows.first, rows.last).where(rows.channel == channel, rows.ts == ts)
             )
             row = found.first()
-            return (row.first, row.last) if row else None
+            return Carried(row.stream, row.first, row.last) if row else None
 
     async def last_checkpoint(self) -> StoredCheckpoint | None:
         """The one signed last."""

@@ -133,15 +133,20 @@ class Store(Reader):
         async with self._writing(quiet=True) as connection:
             await self._steps(connection, steps, self.now())
 
-    async def told(self, stream: str, channel: str, ts: str, first: int, last: int) -> None:
-        """Keeps in the ledger that our message `ts` carries `first` to `last`; moves the stream's cursor."""
+    async def told(
+        self, stream: str, channel: str, ts: str, first: int, last: int, *, again: bool = False
+    ) -> None:
+        """Keeps in the ledger that our message `ts` carries `first` to `last`.
+
+        It moves the stream's cursor, unless that was told before and is told `again`.
+        """
 
         async def keep(connection: AsyncConnection, _at: datetime) -> None:
             await connection.execute(delete(t.posts).where(t.posts.c.channel == channel, t.posts.c.ts == ts))
             row = {"channel": channel, "ts": ts, "stream": stream, "first": first, "last": last}
             await connection.execute(insert(t.posts).values(**row))
 
-        await self.do(keep, advance(stream, last + 1))
+        await self.do(keep, *([] if again else [advance(stream, last + 1)]))
 
     async def show_card(self, id: RequestId, channel: str, ts: str, version: int) -> None:
         """Keeps where the request's card is, and which version of the request it shows."""

@@ -266,7 +266,11 @@ async def test_a_deleted_audit_entry_raises_an_alarm_and_is_posted_again(story: 
     await expect(alarm).to_be_visible(timeout=SOON)
     await picture(story.page, "alarm")
     await story.visitor.go("breakglass-audit")
-    await expect(story.page.get_by_role("log")).to_contain_text("was deleted from")
+    log = story.page.get_by_role("log")
+    await expect(log).to_contain_text("was deleted from")
+    again = log.get_by_role("article").filter(has_text="Posted again").filter(has_text="#0 ")
+    await expect(again).to_be_visible(timeout=SOON)
+    await picture(story.page, "posted-again")
 
 
 async def test_the_story_by_keyboard_alone(story: Story) -> None:

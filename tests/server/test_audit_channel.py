@@ -2,12 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from unittest import mock
 
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core import events as e
 from bot.core.model import Request, State
+from bot.sandbox import Message
 from tests.server.rig import ALICE, AUDIT, CAROL, DANA, MANIFEST, OVER_BOTH, SECURITY, Rig
 
 Blow = Callable[[Rig], Awaitable[None]]
@@ -178,6 +180,80 @@ async def test_an_entry_that_an_admin_deletes_is_an_alarm_that_names_its_lines(i
     assert (record.event.ts, record.event.first_seq) == (entry.ts, 0)
 
 
+async def again(it: Rig, count: int = 1, kind: str = "breakglass_audit_again") -> list[Message]:
+    """What was posted again, once there are so many."""
+
+    def seen() -> list[Message] | None:
+        found = [m for m in it.audit() if (m.metadata or {}).get("event_type") == kind]
+        return found if len(found) == count else None
+
+    return await it.found(seen)
+
+
+@OVER_BOTH
+async def test_an_entry_that_was_deleted_is_posted_again_with_its_numbers(it: Rig) -> None:
+    await it.start()
+    await told_entry(it)
+    entry = it.entries()[0]
+    await it.olga.delete(entry)
+    (posted,) = await again(it)
+    (record,) = await it.told(e.AuditEntryDeleted)
+    assert posted.human_text() == f"Posted again, see #{record.seq}:\n{entry.human_text()}"
+    await it.told_all()
+    told = it.lines_told() + [
+        line for first, last in it.spans("breakglass_audit_again") for line in range(first, last + 1)
+    ]
+    assert sorted(told) == list(range(len(told))), "every line stands there once"
+    assert await it.told(e.ForeignPost) == [], "what we post again is ours"
+
+
+async def test_what_was_posted_again_and_deleted_again_is_posted_once_more(it: Rig) -> None:
+    await it.start()
+    await told_entry(it)
+    await it.olga.delete(it.entries()[0])
+    (first,) = await again(it)
+    await it.told_all()
+    await it.olga.delete(first)
+    (second,) = await again(it)
+    assert second.ts != first.ts
+    facts = [record.event for record in await it.told(e.AuditEntryDeleted)]
+    assert [getattr(fact, "first_seq", None) for fact in facts] == [0, 0]
+
+
+async def test_a_deleted_checkpoint_is_named_as_one_and_posted_again_to_the_letter(it: Rig) -> None:
+    await it.start()
+    kind = "breakglass_checkpoint"
+    note = await it.found(
+        lambda: next((m for m in it.audit() if (m.metadata or {})["event_type"] == kind), None)
+    )
+    await it.told_all()
+    await it.until(lambda: it.store.post(AUDIT, note.ts))
+    await it.olga.delete(note)
+    await it.alarmed("Audit entry deleted", "signed checkpoint")
+    (posted,) = await again(it, kind="breakglass_checkpoint_again")
+    assert posted.human_text().endswith(note.human_text())
+    await it.keeps_its_promises()
+
+
+async def test_a_server_that_died_between_the_post_and_its_note_posts_it_again_once(it: Rig) -> None:
+    await it.start()
+    await told_entry(it)
+    assert it.server is not None
+    with mock.patch.object(it.server.store, "told", side_effect=ConnectionError):
+        await it.olga.delete(it.entries()[0])
+        await again(it)
+        await it.crash()
+    await it.start()
+    await it.until(lambda: _told_again(it))
+    assert len(await again(it)) == 1
+
+
+async def _told_again(it: Rig) -> bool:
+    """The line that tells of the deletion lies behind the cursor."""
+    (record,) = await it.told(e.AuditEntryDeleted)
+    return await it.store.cursor("again") > record.seq
+
+
 async def test_a_deleted_entry_that_leaves_a_tombstone_is_the_same_alarm(it: Rig) -> None:
     await it.start()
     await told_entry(it)
@@ -234,6 +310,8 @@ async def test_an_entry_changed_with_our_own_token_is_an_alarm(it: Rig) -> None:
     client = AsyncWebClient(it.app.bot_token, base_url=it.sandbox.api_url)
     await client.chat_update(channel=AUDIT, ts=it.entries()[0].ts, text="Nothing happened.")
     await it.alarmed("Audit entry changed")
+    (posted,) = await again(it)
+    assert "Installation acme created" in posted.human_text()
 
 
 async def test_renaming_the_channel_and_making_it_public_are_alarms(it: Rig) -> None:

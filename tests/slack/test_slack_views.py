@@ -299,6 +299,18 @@ def test_a_message_of_lines_always_takes_one_and_says_which(typed: str) -> None:
     assert payload["key"] == "audit/4"
 
 
+def test_an_entry_posted_again_is_the_same_under_a_heading_with_a_key_of_its_own() -> None:
+    record = record_of(e.RequestLapsed(because="Nobody decided in time."))
+    once = audit.audit_message([record])
+    twice = audit.again(once, 23)
+    is_sound(twice)
+    assert human_text(twice["blocks"]) == "Posted again, see #23:\n" + human_text(once["blocks"])
+    assert twice["metadata"] == {
+        "event_type": "breakglass_audit_again",
+        "event_payload": {"key": "audit/17/again/23", "first": 17, "last": 17},
+    }
+
+
 def test_a_checkpoint_is_posted_character_by_character() -> None:
     note = "breakglass/example\n17\nqiHcL+/=\n\n— breakglass/example Zm9vYmFy&<>\n"
     message = audit.checkpoint_message(3, 17, note)

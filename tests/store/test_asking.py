@@ -9,7 +9,7 @@ from bot.audit.checkpoint import Checkpoint
 from bot.core import events as e
 from bot.core.machine import due_at
 from bot.core.model import HELD, TERMINAL, Mark, Request, State
-from bot.store import Held, Store, UnknownRequest, also
+from bot.store import Carried, Held, Store, UnknownRequest, also
 from tests.core.samples import (
     ANNA,
     BEN,
@@ -177,9 +177,17 @@ async def test_a_reader_goes_on_where_it_was(store: Store) -> None:
 async def test_what_was_told_and_how_far_that_came_are_one_commit(store: Store) -> None:
     await store.told("channel", "C1", "1.0", 0, 4)
     await store.told("channel", "C1", "2.0", 5, 5)
-    assert (await store.post("C1", "1.0"), await store.post("C1", "2.0")) == ((0, 4), (5, 5))
+    assert await store.post("C1", "1.0") == Carried("channel", 0, 4)
+    assert await store.post("C1", "2.0") == Carried("channel", 5, 5)
     assert await store.post("C1", "3.0") is None
     assert await store.cursor("channel") == 6
+
+
+async def test_what_is_told_again_is_kept_and_moves_no_cursor(store: Store) -> None:
+    await store.told("channel", "C1", "1.0", 0, 4)
+    await store.told("channel", "C1", "2.0", 0, 2, again=True)
+    assert await store.post("C1", "2.0") == Carried("channel", 0, 2)
+    assert await store.cursor("channel") == 5
 
 
 async def test_checkpoints_come_in_the_order_of_signing(store: Store) -> None:

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from bot.core import events as e
 from bot.core.model import Request, RequestId, Verdict
+from bot.slack.views import says
 from bot.slack.views.text import Payload, escape, mention, message, moment, one_line, section
 
 AGAIN: Final = timedelta(hours=1)
@@ -121,8 +122,8 @@ def _channel(event: e.Event) -> str | None:  # noqa: PLR0911  one case per fact
         case e.AuditEntryDeleted() | e.AuditEntryChanged():
             done = "deleted" if isinstance(event, e.AuditEntryDeleted) else "changed"
             return (
-                f"*Audit entry {done}:* somebody {done} our message with #{event.first_seq} to "
-                f"#{event.last_seq} in {_place(event.channel)}. The history itself is whole; run “breakglass "
+                f"*Audit entry {done}:* somebody {done} our message with {says.carried(event)} in "
+                f"{_place(event.channel)}. It is posted again. The history itself is whole; run “breakglass "
                 "verify”, and see in Slack's own audit log who it was."
             )
         case e.ForeignPost():

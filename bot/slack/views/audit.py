@@ -121,6 +121,22 @@ def checkpoint_message(id: int, size: int, note: str) -> Payload:
     }
 
 
+def again(entry: Payload, because: int) -> Payload:
+    """A message of this channel once more, since line `because` tells that it was deleted or changed."""
+    heading = f"Posted again, see #{because}:"
+    kind, payload = entry["metadata"]["event_type"], entry["metadata"]["event_payload"]
+    said = [{"type": "text", "text": heading, "style": {"italic": True}}]
+    rich = {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": said}]}
+    return {
+        "text": f"{heading}{_BREAK}{entry['text']}",
+        "blocks": [rich, *entry["blocks"]],
+        "metadata": {
+            "event_type": f"{kind}_again",
+            "event_payload": {**payload, "key": f"{payload['key']}/again/{because}"},
+        },
+    }
+
+
 # --- one sentence per fact ------------------------------------------------------------------------------
 
 
@@ -242,10 +258,10 @@ _SAYS: Final[Mapping[type[e.Event], Callable[[Any, Faces], str]]] = {
     e.BackendSilent: lambda ev, _f: f"{ev.backend} cannot be asked what lives there: {ev.error}",
     e.BackendAnswers: lambda ev, _f: f"{ev.backend} answers again.",
     e.AuditEntryDeleted: lambda ev, _f: (
-        f"Our message {ev.ts} with #{ev.first_seq} to #{ev.last_seq} was deleted from {ev.channel}."
+        f"Our message {ev.ts} with {says.carried(ev)} was deleted from {ev.channel}."
     ),
     e.AuditEntryChanged: lambda ev, _f: (
-        f"Our message {ev.ts} with #{ev.first_seq} to #{ev.last_seq} was changed in {ev.channel}, not by us."
+        f"Our message {ev.ts} with {says.carried(ev)} was changed in {ev.channel}, not by us."
     ),
     e.ForeignPost: lambda ev, _f: f"{ev.by} posted {ev.ts} in {ev.channel}, where only Breakglass speaks.",
     e.AuditChannelLost: lambda ev, _f: f"Audit channel lost: {ev.because} New access is refused.",

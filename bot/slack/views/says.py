@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from bot.core import events as e
 from bot.core import policy
 from bot.core.model import (
     OPERATOR,
@@ -47,6 +48,15 @@ def ending(end: Ending) -> str:
     if end.note:
         parts.append(one_line(end.note))
     return " ".join(parts)
+
+
+def carried(lost: e.AuditEntryDeleted | e.AuditEntryChanged) -> str:
+    """What a message in the audit channel held, plain."""
+    if lost.stream == "checkpoints":
+        return f"signed checkpoint {lost.first_seq}"
+    return (
+        f"#{lost.first_seq} to #{lost.last_seq}" if lost.last_seq > lost.first_seq else f"#{lost.first_seq}"
+    )
 
 
 def headline(  # noqa: C901, PLR0911  one case per state reads better than a table of functions
