@@ -7,15 +7,6 @@ import pytest
 
 from tests.server.rig import Rig, rig
 
-CUT_OFF = pytest.mark.filterwarnings("ignore:<aiosqlite.core.Connection:ResourceWarning")
-"""A crash in the middle of opening a connection to the database leaves it to the collector."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(CUT_OFF)
-
 
 @pytest.fixture
 async def it(tmp_path: Path) -> AsyncIterator[Rig]:

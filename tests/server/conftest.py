@@ -11,12 +11,6 @@ from tests.store.conftest import kind
 
 __all__ = ["cluster", "kind"]
 
-CUT_OFF = pytest.mark.filterwarnings(
-    "ignore:<aiosqlite.core.Connection:ResourceWarning",
-    "ignore:unclosed connection <asyncpg:ResourceWarning",
-)
-"""A crash in the middle of opening a connection to the database leaves it to the collector."""
-
 QUICK = {"test_a_night", "test_on_postgres", "test_restored"}
 """Stories that `make test` plays on PostgreSQL too; `make test-heavy` plays all of them there."""
 
@@ -27,7 +21,6 @@ OVER_HTTP = {"test_a_night", "test_http"}
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == Path(__file__).parent:
-            item.add_marker(CUT_OFF)
             spared = ("postgres" in item.name and item.path.stem not in QUICK) or (
                 "-http" in item.name and item.path.stem not in OVER_HTTP
             )
