@@ -85,7 +85,8 @@ async def run_checks(
         more: what the caller found already: backends that cannot be built, the database.
         database: what was seen of the database; empty when nothing could be.
     """
-    found = [*more, *surroundings.environment(env), *surroundings.loose_ends(config)]
+    secrets = surroundings.environment(env, config.slack.transport)
+    found = [*more, *secrets, *surroundings.loose_ends(config)]
     try:
         facts = await look(config, workspace) if workspace else None
     except WorkspaceSilent as error:

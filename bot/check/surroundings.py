@@ -2,14 +2,14 @@
 
 import asyncio
 import fnmatch
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from bot.backends import Backend, Checks
 from bot.check.facts import Finding, Severity, Step
-from bot.config import SERVE, Config, ConfigError, Environment, Need
+from bot.config import SERVE, Config, ConfigError, Environment, Transport
 from bot.core.errors import BackendError
 
 MEND: Final = "Mend its settings or its rights; its page under docs/backends says what it needs."
@@ -32,10 +32,10 @@ def _split(key: str, text: str) -> Finding:
     return Finding(Severity.ERROR, key, f"{sentence.removesuffix('.')}.", fix)
 
 
-def environment(env: Mapping[str, str], need: Collection[Need] = SERVE) -> Iterator[Finding]:
-    """Secrets that are missing or wrong, and a signing key that others can read."""
+def environment(env: Mapping[str, str], transport: Transport) -> Iterator[Finding]:
+    """Secrets that a server with this transport misses or that are wrong, and a key that others can read."""
     try:
-        Environment.read(env, need=need)
+        Environment.read(env, need=SERVE, transport=transport)
     except ConfigError as error:
         yield from told(error)
 

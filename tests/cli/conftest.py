@@ -9,6 +9,7 @@ from tests.server.rig import Rig, rig
 
 
 @pytest.fixture
-async def it(tmp_path: Path) -> AsyncIterator[Rig]:
-    async with rig(tmp_path) as built:
+async def it(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
+    """In Socket Mode, unless the test asks for another transport."""
+    async with rig(tmp_path, transport=getattr(request, "param", "socket")) as built:
         yield built

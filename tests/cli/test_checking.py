@@ -7,7 +7,7 @@ from dataclasses import replace
 from bot.check import TITLES, Step
 from bot.core import events as e
 from bot.demo.ports import free_port
-from tests.server.rig import ALICE, AUDIT, CAROL, DANA, REQUESTS, SECURITY, Rig, command
+from tests.server.rig import ALICE, AUDIT, CAROL, DANA, OVER_BOTH, REQUESTS, SECURITY, Rig, command
 
 
 def edit(it: Rig, **changes: str) -> None:
@@ -55,6 +55,7 @@ async def test_slack_is_asked_who_would_be_locked_out_and_nothing_is_changed(it:
     assert await it.told(e.InstallationCreated) == [], "it changes nothing"
 
 
+@OVER_BOTH
 async def test_a_sound_installation_is_walked_through_to_the_end(it: Rig) -> None:
     assert (await it.breakglass("enroll", "--person", ALICE, "--uri")).code == 0
     said = await it.breakglass("check")

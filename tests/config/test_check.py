@@ -439,6 +439,24 @@ async def test_what_is_wrong_is_found(
     assert all(finding.fix for finding in found)
 
 
+OVER_HTTP = (("[roles.on-call]", '[slack]\ntransport = "http"\n[roles.on-call]'),)
+SECRET = "8f742231b10e8888abcd99baa555d9a5"
+
+
+async def test_over_http_the_signing_secret_is_wanted_and_no_app_token(loads: Loads, world: World) -> None:
+    del world.env["SLACK_APP_TOKEN"]
+    (found,) = await check(loads(*OVER_HTTP), world)
+    assert (found.severity, found.key, found.sentence) == (
+        Severity.ERROR, "SLACK_SIGNING_SECRET", "It is not set.",
+    )  # fmt: skip
+    world.env["SLACK_SIGNING_SECRET"] = "xoxb-another-thing"
+    (found,) = await check(loads(*OVER_HTTP), world)
+    assert (found.key, step_of(found)) == ("SLACK_SIGNING_SECRET", Step.APP)
+    assert found.sentence.startswith("This is not a signing secret")
+    world.env["SLACK_SIGNING_SECRET"] = SECRET
+    assert await check(loads(*OVER_HTTP), world) == []
+
+
 async def test_an_access_that_no_scenario_offers_is_found(loads: Loads, world: World) -> None:
     config = loads()
     spare = replace(config.policy.accesses["db-read"], access="spare", title="Spare")
