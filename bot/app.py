@@ -125,7 +125,8 @@ def assemble(
     keeper = Keeper(store, place.access, place.providers, config.keeper.reconcile_every)
     client = web_client(config.environment.slack_bot_token, config.environment.slack_api_url)
     assert config.environment.signing_key_file is not None
-    signer = Signer.load(config.environment.signing_key_file)
+    signer = Signer.load(config.environment.signing_key_file, config.environment.signing_memory)
+    signer.require_memory()
     sealer = Sealer(store, signer, every=config.history.checkpoint_every, heartbeat=config.history.heartbeat)
     channel = AuditChannel(client, store, config.channels.audit, pause)
     people = SlackPeople(client, config.roles, clock, pause)

@@ -21,6 +21,8 @@ from bot.core.errors import BreakglassError
 if TYPE_CHECKING:
     from bot.config import Config, Need
 
+DEFAULT_CONFIG = Path("config/breakglass.toml")
+
 DONE, FAILED, WRONG, FOUND = 0, 1, 2, 3
 
 Command = Callable[[argparse.Namespace], Coroutine[object, object, int]]
@@ -96,6 +98,12 @@ def parser() -> argparse.ArgumentParser:
 
     command("serve", _serve, "Run the server: Slack, the keeper, the history.", machine_readable=False)
     command("check", _check, "Find mistakes and lock-outs before the night they matter.")
+    command(
+        "health",
+        _health,
+        "Ask the server on this machine whether it lives, for a container's health check.",
+        machine_readable=False,
+    )
     command(
         "migrate", _migrate, "Bring the database to this version's schema, and its roles to their rights."
     )
@@ -186,6 +194,14 @@ async def _serve(options: argparse.Namespace) -> int:
     return DONE
 
 
+async def _health(options: argparse.Namespace) -> int:
+    from bot.web import asking
+
+    asking.ask(_config_file(options))
+    print("The server lives. GET /ready says whether access can be granted.")
+    return DONE
+
+
 async def _migrate(options: argparse.Namespace) -> int:
     from bot.operate import migrating
 
@@ -246,10 +262,9 @@ async def _verify(options: argparse.Namespace) -> int:
 
 
 async def _check(options: argparse.Namespace) -> int:
-    from bot.config import config_path
     from bot.operate import checking
 
-    found = await checking.check(config_path(options.config, os.environ), os.environ)
+    found = await checking.check(_config_file(options), os.environ)
     _say(options, found, checking.check_text(found))
     return FOUND if any(row["severity"] == "error" for row in found["findings"]) else DONE
 
@@ -299,9 +314,15 @@ async def _demo(options: argparse.Namespace) -> int:
 
 
 def _config(options: argparse.Namespace, need: "Collection[Need]") -> "Config":
-    from bot.config import config_path, load
+    from bot.config import load
 
-    return load(config_path(options.config, os.environ), os.environ, need=need)
+    return load(_config_file(options), os.environ, need=need)
+
+
+def _config_file(options: argparse.Namespace) -> Path:
+    """`--config`, else BREAKGLASS_CONFIG, else `config/breakglass.toml`."""
+    named: Path | None = options.config
+    return named or Path(os.environ.get("BREAKGLASS_CONFIG") or DEFAULT_CONFIG)
 
 
 def _say(options: argparse.Namespace, found: object, text: str) -> None:

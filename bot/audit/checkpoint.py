@@ -120,10 +120,15 @@ def open_any(verifiers: Iterable[Verifier], note: str) -> Checkpoint:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Signer:
-    """The private half, and where it remembers the last tree it signed."""
+    """The private half, and where it remembers the last tree it signed.
+
+    The key's own folder is only read, so that it can be mounted read-only; the memory's folder is written to.
+    """
 
     name: str
     seed: bytes
+    file: Path
+    """The key's. Beside it stands `<key file>.earlier`, once there was a key before."""
     memory: Path
 
     @classmethod
@@ -134,7 +139,7 @@ class Signer:
             FileExistsError: there is a file already; a key is never overwritten.
         """
         seed = Ed25519PrivateKey.generate().private_bytes_raw()
-        signer = cls(name, seed, _memory_of(file))
+        signer = cls(name, seed, file, _beside(file, "signed"))
         secret = base64.b64encode(_ED25519 + seed).decode()
         line = f"PRIVATE+KEY+{name}+{signer.verifier.key_id.hex()}+{secret}\n"
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
@@ -142,8 +147,12 @@ class Signer:
         return signer
 
     @classmethod
-    def load(cls, file: Path) -> "Signer":
+    def load(cls, file: Path, memory: Path | None = None) -> "Signer":
         """The key in `file`.
+
+        Args:
+            file: from `generate`.
+            memory: where it remembers; None: beside the key, in `<file>.signed`.
 
         Raises:
             CheckpointError: it is missing or not such a key. The text never holds any of it.
@@ -151,7 +160,7 @@ class Signer:
         try:
             private, key, name, key_id, secret = file.read_text().strip().split("+", 4)
             raw = base64.b64decode(secret, validate=True)
-            signer = cls(name, raw[1:], _memory_of(file))
+            signer = cls(name, raw[1:], file, memory or _beside(file, "signed"))
             sound = (private, key, raw[:1]) == ("PRIVATE", "KEY", _ED25519)
             sound = sound and signer.verifier.key_id.hex() == key_id
         except (OSError, ValueError):
@@ -174,9 +183,28 @@ class Signer:
         Raises:
             CheckpointError: a line is no verifier key.
         """
-        file = self.memory.with_suffix(".earlier")
+        file = _beside(self.file, "earlier")
         lines = file.read_text().splitlines() if file.exists() else []
-        return [Verifier.parse(line) for line in lines if line.strip()]
+        try:
+            return [Verifier.parse(line) for line in lines if line.strip()]
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"{file} does not hold verifier keys, one on a line: {error} Mend it, or remove the file."
+            ) from None
+
+    def require_memory(self) -> None:
+        """Silent when what is signed can be remembered, without trying it: a server may be writing there.
+
+        Raises:
+            CheckpointError: it cannot be written or read there, or what is there is damaged.
+        """
+        folder = self.memory.absolute().parent
+        if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+            raise CheckpointError(
+                f"The signer cannot remember what it signs: {folder} is no folder that this process may "
+                "write to. Make it one, or name a file in another folder in BREAKGLASS_SIGNING_MEMORY."
+            )
+        self.last()
 
     def last(self) -> Frontier:
         """The tree that was last signed; empty when none was.
@@ -185,7 +213,14 @@ class Signer:
             CheckpointError: the memory is damaged. Signing on would be as if nothing had been signed.
         """
         try:
-            return Frontier.from_bytes(self.memory.read_bytes()) if self.memory.exists() else Frontier()
+            return Frontier.from_bytes(self.memory.read_bytes())
+        except FileNotFoundError:
+            return Frontier()
+        except OSError as error:
+            raise CheckpointError(
+                f"{self.memory}, the signer's memory, cannot be read ({error.strerror}). Give it to the user "
+                "who runs the server."
+            ) from None
         except ValueError:
             raise CheckpointError(
                 f"{self.memory} is damaged: it does not hold the tree that was signed last. Verify the "
@@ -229,7 +264,7 @@ class Signer:
 
     def _remember(self, tree: Frontier) -> None:
         # Written aside, flushed and renamed: a crash leaves the old memory or the new one, never half of one.
-        aside = self.memory.with_suffix(".new")
+        aside = _beside(self.memory, "new")
         with aside.open("wb") as out:
             out.write(tree.to_bytes())
             out.flush()
@@ -237,8 +272,8 @@ class Signer:
         aside.replace(self.memory)
 
 
-def _memory_of(file: Path) -> Path:
-    return file.with_name(file.name + ".signed")
+def _beside(file: Path, ending: str) -> Path:
+    return file.with_name(f"{file.name}.{ending}")
 
 
 def notes_in(text: str) -> list[str]:

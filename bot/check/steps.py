@@ -33,6 +33,7 @@ _BY_KEY: Final[Mapping[str, Step]] = {
     "deny": Step.PEOPLE,
     "BREAKGLASS_SECRET_KEYS": Step.KEYS,
     "BREAKGLASS_SIGNING_KEY_FILE": Step.KEYS,
+    "BREAKGLASS_SIGNING_MEMORY": Step.KEYS,
     "backends": Step.BACKENDS,
     "accesses": Step.ACCESSES,
     "scenarios": Step.ACCESSES,

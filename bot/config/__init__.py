@@ -5,13 +5,14 @@ as `key.path: What is wrong. How to mend it.`
 """
 
 from bot.config.duration import parse_duration, write_duration
-from bot.config.environment import COPY, MIGRATE, SERVE, VERIFY, Environment, Need, Transport, config_path
+from bot.config.environment import COPY, END, MIGRATE, SERVE, VERIFY, Environment, Need, Transport
 from bot.config.errors import ConfigError
 from bot.config.file import Backend, Channels, File, History, Http, Keeper, Role, Slack
 from bot.config.loading import Config, SettingsOf, load
 
 __all__ = [
     "COPY",
+    "END",
     "MIGRATE",
     "SERVE",
     "VERIFY",
@@ -29,7 +30,6 @@ __all__ = [
     "SettingsOf",
     "Slack",
     "Transport",
-    "config_path",
     "load",
     "parse_duration",
     "write_duration",

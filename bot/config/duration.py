@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
 LONGEST: Final = timedelta(days=366)
 """Nothing in an emergency lasts longer; it also keeps the arithmetic far from overflowing."""
@@ -45,16 +45,29 @@ def write_duration(duration: timedelta) -> str:
     return "".join(parts)
 
 
+LIMITS: Final = "x-limits"
+"""The schema's keyword for what `between` demands, in words: JSON Schema cannot compare durations."""
+
+_PATTERN: Final = r"^(?=.*[1-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(write_duration),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "pattern": r"^(?=.*[1-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$",
-            "examples": ["15m", "1h30m"],
-        }
-    ),
 ]
 """A duration in the file: text there, a `timedelta` here."""
+
+
+def between(least: timedelta, most: timedelta) -> tuple[AfterValidator, WithJsonSchema]:
+    """What a `Duration` must keep to, both ends included: `Annotated[Duration, *between(least, most)]`."""
+    shortest, longest = write_duration(least), write_duration(most)
+
+    def check(value: timedelta) -> timedelta:
+        if value < least:
+            raise ValueError(f"“{write_duration(value)}” is too short here. Write at least {shortest}.")
+        if value > most:
+            raise ValueError(f"“{write_duration(value)}” is too long here. Write at most {longest}.")
+        return value
+
+    shown = {"examples": [shortest, longest], LIMITS: f"{shortest} to {longest}"}
+    return AfterValidator(check), WithJsonSchema({"type": "string", "pattern": _PATTERN, **shown})

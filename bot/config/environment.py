@@ -15,7 +15,6 @@ from cryptography.fernet import Fernet
 from bot.config.errors import ConfigError
 from bot.core.model import Secret
 
-DEFAULT_CONFIG: Final = Path("config/breakglass.toml")
 DEFAULT_DATABASE: Final = "sqlite:///breakglass.db"
 SLACK_API: Final = "https://slack.com/api/"
 _SLACK_HOSTS: Final = frozenset({"slack.com", "www.slack.com"})
@@ -44,6 +43,20 @@ COPY: Final = frozenset({Need.DATABASE, Need.COPY})
 
 VERIFY: Final = frozenset({Need.DATABASE})
 """The verifier trusts no key of ours."""
+
+END: Final = frozenset({Need.DATABASE, Need.SECRET_KEYS})
+"""Ending access, and enrolling: the keys seal what a grant left behind, and factors."""
+
+COMMANDS: Final[Mapping[str, frozenset[Need]]] = {
+    "serve": SERVE,
+    "migrate": MIGRATE,
+    "copy": COPY,
+    "verify": VERIFY,
+    "status": VERIFY,
+    "revoke": END,
+    "enroll": END,
+}
+"""What each command needs of the environment. `check` looks for all that `serve` needs."""
 
 
 Transport = Literal["socket", "http"]
@@ -86,7 +99,7 @@ VARIABLES: Final[Mapping[str, Variable]] = {
         "approver: for the sandbox only, and the history says so at each start.",
     ),
     "BREAKGLASS_CONFIG": Variable(
-        None, False, f"The configuration file, unless `--config` names one. Default: `{DEFAULT_CONFIG}`."
+        None, False, "The configuration file, unless `--config` names one. Default: `config/breakglass.toml`."
     ),
     "BREAKGLASS_DATABASE_URL": Variable(
         Need.DATABASE,
@@ -115,12 +128,13 @@ VARIABLES: Final[Mapping[str, Variable]] = {
         "Path of the Ed25519 key that signs the history. Only the user who runs the server may read it. "
         "`breakglass keygen` makes one.",
     ),
+    "BREAKGLASS_SIGNING_MEMORY": Variable(
+        Need.SIGNING_KEY,
+        False,
+        "Path of the file in which the signer remembers what it signed last, in a folder that the server may "
+        "write to: better not where the database is. Default: beside the key, `<key>.signed`.",
+    ),
 }
-
-
-def config_path(option: Path | None, env: Mapping[str, str]) -> Path:
-    """The configuration file: `--config`, else BREAKGLASS_CONFIG, else `config/breakglass.toml`."""
-    return option or Path(env.get("BREAKGLASS_CONFIG") or DEFAULT_CONFIG)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +154,8 @@ class Environment:
     secret_keys: tuple[Secret, ...] = ()
     """Fernet keys, the current one first."""
     signing_key_file: Path | None = None
+    signing_memory: Path | None = None
+    """None: beside the key."""
 
     @property
     def other_slack(self) -> str:
@@ -166,9 +182,8 @@ class Environment:
             owner_database_url=Secret(reader.get("BREAKGLASS_OWNER_DATABASE_URL", _database)),
             copy_to=Secret(reader.get("BREAKGLASS_COPY_TO", _database)),
             secret_keys=_secrets(reader.get("BREAKGLASS_SECRET_KEYS", _fernet_keys)),
-            signing_key_file=Path(file)
-            if (file := reader.get("BREAKGLASS_SIGNING_KEY_FILE", _private))
-            else None,
+            signing_key_file=_path(reader.get("BREAKGLASS_SIGNING_KEY_FILE", _private)),
+            signing_memory=_path(reader.get("BREAKGLASS_SIGNING_MEMORY", str)),
         )
         if reader.problems:
             raise ConfigError(reader.problems)
@@ -283,6 +298,10 @@ def _fernet_keys(text: str) -> str:
     if len(set(keys)) != len(keys):
         raise ValueError("The same key is listed twice. Remove one of the two.")
     return ",".join(keys)
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
 
 
 def _private(text: str) -> str:

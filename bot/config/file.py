@@ -12,11 +12,20 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationInfo, model_validator
 
 from bot.config import words as w
-from bot.config.duration import Duration
+from bot.config.duration import Duration, between
 from bot.config.environment import Transport
+from bot.core.machine import GRANT_GRACE
 from bot.core.model import Mfa, PersonId
 
 Count = Annotated[int, Strict()]
+
+_SECOND, _MINUTE, _HOUR, _DAY = (timedelta(seconds=size) for size in (1, 60, 3_600, 86_400))
+
+AccessDuration = Annotated[Duration, *between(_SECOND, 7 * _DAY)]
+"""An emergency that lasts longer than a week is no emergency: that is standing access."""
+
+ReviewTime = Annotated[Duration, *between(_MINUTE, 30 * _DAY)]
+"""Later than a month nobody remembers what was done."""
 
 
 class Table(BaseModel):
@@ -89,18 +98,18 @@ class Slack(Table):
 class History(Table):
     """The tamper-evident history."""
 
-    checkpoint_every: Duration = timedelta(seconds=60)
-    """How soon after an event a signed checkpoint covers it."""
-    heartbeat: Duration = timedelta(hours=1)
+    checkpoint_every: Annotated[Duration, *between(_SECOND, _MINUTE)] = _MINUTE
+    """How soon after an event a signed checkpoint covers it. `verify` misses one after two minutes."""
+    heartbeat: Annotated[Duration, *between(_MINUTE, _HOUR)] = _HOUR
     """How often to sign and post a checkpoint when nothing happened, so that silence is proof too."""
 
 
 class Keeper(Table):
     """What the bot does by the clock."""
 
-    reconcile_every: Duration = timedelta(seconds=60)
+    reconcile_every: Annotated[Duration, *between(5 * _SECOND, 5 * _MINUTE)] = _MINUTE
     """How often each provider is asked what access of ours lives there."""
-    grant_deadline: Duration = timedelta(seconds=20)
+    grant_deadline: Annotated[Duration, *between(_SECOND, GRANT_GRACE)] = timedelta(seconds=20)
     """A grant that the provider has not confirmed by then is revoked, never adopted."""
 
 
@@ -125,9 +134,9 @@ class Review(Table):
 
     reviewers: Annotated[tuple[w.RoleRef, ...], Field(min_length=1)]
     """Roles that judge a use. Never the requester, nor the only person who approved."""
-    report_within: Duration = timedelta(hours=24)
+    report_within: ReviewTime = timedelta(hours=24)
     """How long the requester has, after the access ended, to say what was done."""
-    review_within: Duration = timedelta(hours=72)
+    review_within: ReviewTime = timedelta(hours=72)
     """How long after the end the review must be signed."""
 
 
@@ -190,7 +199,7 @@ class Access(Table):
     """The backend that grants it."""
     scope: Mapping[str, str] = {}
     """What exactly is granted there, in the words of the backend's kind, e.g. `{ role = "prod_ro" }`."""
-    durations: Annotated[tuple[Duration, ...], Field(min_length=1, max_length=w.CHECKBOXES)]
+    durations: Annotated[tuple[AccessDuration, ...], Field(min_length=1, max_length=w.CHECKBOXES)]
     """The durations on offer. The shortest that does the job comes first."""
     requesters: tuple[w.RoleRef, ...]
     """Roles whose members may ask. Empty means nobody."""
@@ -200,15 +209,15 @@ class Access(Table):
     """The second factor the requester proves for each request: `totp` or `none`."""
     approver_mfa: Mfa | None = None
     """The second factor each approver proves. Left out: `totp` in `production`, else `none`."""
-    mfa_max_age: Duration = timedelta(minutes=10)
+    mfa_max_age: Annotated[Duration, *between(_MINUTE, _HOUR)] = timedelta(minutes=10)
     """A proof older than this when the last approval arrives must be renewed before the grant."""
-    lapse_after: Duration = timedelta(minutes=30)
+    lapse_after: Annotated[Duration, *between(_MINUTE, _DAY)] = timedelta(minutes=30)
     """A request nobody decided lapses after this. Silence never approves."""
     reviewers: Annotated[tuple[w.RoleRef, ...] | None, Field(min_length=1)] = None
     """Roles that judge a use of this access. Left out: those of `[review]`."""
-    report_within: Duration | None = None
+    report_within: ReviewTime | None = None
     """Left out: that of `[review]`."""
-    review_within: Duration | None = None
+    review_within: ReviewTime | None = None
     """Left out: that of `[review]`."""
 
     @model_validator(mode="after")

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from bot.config.duration import write_duration
-from bot.config.environment import VARIABLES, Variable
+from bot.config.duration import LIMITS, write_duration
+from bot.config.environment import COMMANDS, VARIABLES, Variable
 from bot.config.file import File
 
 Schema = dict[str, Any]
@@ -112,7 +112,7 @@ def _kind(field: Schema, root: Schema) -> str:
         return "table" if "properties" in schema or "patternProperties" in schema else "table of text"
     if schema.get("type") == "integer":
         return "number"
-    return "duration" if "examples" in schema else "text"
+    return f"duration, {schema[LIMITS]}" if LIMITS in schema else "text"
 
 
 def _resolved(field: Schema, root: Schema) -> Schema:
@@ -127,10 +127,12 @@ def _resolved(field: Schema, root: Schema) -> Schema:
 
 
 def _required(variable: Variable) -> str:
-    """Whether, and with which transport, a server needs it."""
+    """Which commands do not run without it, and with which transport."""
     if not variable.required:
         return ""
-    return "required to serve" + (f" with the transport `{variable.transport}`" if variable.transport else "")
+    names = [f"`{name}`" for name, needs in COMMANDS.items() if variable.need in needs]
+    only = f" with the transport `{variable.transport}`" if variable.transport else ""
+    return f"{', '.join(names)}{only}"
 
 
 def _environment() -> str:
@@ -139,6 +141,6 @@ def _environment() -> str:
     ]
     return (
         "## Environment variables\n\n"
-        "`breakglass serve` needs all that are required; `migrate` and `verify` need the database alone.\n\n"
-        "| variable | | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+        "`breakglass check` says which of those that `serve` needs are missing or wrong.\n\n"
+        "| variable | required by | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n"
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, TypedDict
 
+from bot.audit.checkpoint import CheckpointError, Signer
 from bot.backends import Backend, Closes, registry
 from bot.check import TITLES, Checked, Finding, Severity, State, run_checks, step_of, told, walk
 from bot.config import Config, ConfigError, Environment, Need, load
@@ -56,6 +57,7 @@ async def check(path: Path, env: Mapping[str, str]) -> Report:
         steps = walk(found, config=None, facts=None, backends=(), enrolled=(), database="")
         return _report(Checked(found, steps))
     backends, more = _backends(config, env)
+    more += _signer(env)
     database, enrolled, trouble = await _database(env)
     checked = await run_checks(
         config,
@@ -92,6 +94,24 @@ def _workspace(config: Config, env: Mapping[str, str]) -> SlackFacts | None:
     except ConfigError:
         return None  # what is missing is a finding of its own
     return SlackFacts(web_client(found.slack_bot_token, found.slack_api_url), found.slack_app_token)
+
+
+def _signer(env: Mapping[str, str]) -> list[Finding]:
+    """What keeps the signing key from signing. One that is not there at all is a finding of its own."""
+    try:
+        found = Environment.read(env, need={Need.SIGNING_KEY})
+    except ConfigError:
+        return []
+    assert found.signing_key_file is not None
+    key = "BREAKGLASS_SIGNING_KEY_FILE"
+    try:
+        signer = Signer.load(found.signing_key_file, found.signing_memory)
+        signer.earlier()
+        key = "BREAKGLASS_SIGNING_MEMORY"
+        signer.require_memory()
+    except CheckpointError as error:
+        return [*told(ConfigError([f"{key}: {error}"]))]
+    return []
 
 
 async def _database(env: Mapping[str, str]) -> tuple[str, set[PersonId], list[Finding]]:

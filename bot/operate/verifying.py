@@ -103,12 +103,12 @@ def _collected(file: Path) -> list[str]:
 
 def keys_of(env: Mapping[str, str], given: Sequence[str]) -> tuple[Sequence[Verifier], Frontier | None]:
     """The verifier keys, newest first, given or those of the signing key file; what the signer remembers."""
-    file = env.get("BREAKGLASS_SIGNING_KEY_FILE")
+    file, memory = env.get("BREAKGLASS_SIGNING_KEY_FILE"), env.get("BREAKGLASS_SIGNING_MEMORY")
     try:
         if given:
             return [Verifier.parse(key) for key in given], None
         if file and os.access(file, os.R_OK):
-            signer = Signer.load(Path(file))
+            signer = Signer.load(Path(file), Path(memory) if memory else None)
             return [signer.verifier, *signer.earlier()], signer.last()
     except CheckpointError as error:
         raise ConfigError([f"--key: {error}"]) from None

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from bot.audit.checkpoint import CheckpointError, Signer, Verifier, notes_in
 from bot.audit.tree import EMPTY, leaf_hash, root_of
+from tests.providers.nobody import give, open_folder, powerless
 
 NAME = "breakglass.example/acme"
 LEAVES = [leaf_hash(bytes([n])) for n in range(20)]
@@ -214,6 +215,75 @@ async def test_a_damaged_memory_signs_nothing(signer: Signer) -> None:
     signer.memory.write_bytes(signer.memory.read_bytes()[:-1])
     with pytest.raises(CheckpointError, match=r"signing\.key\.signed"):
         await sign(signer, LEAVES[:9])
+
+
+# --- a key in a folder that is only read --------------------------------------------------------------------
+
+
+@pytest.fixture
+def shut() -> Iterator[Path]:
+    """A key as it is mounted into a container: its file readable by the server's user, its folder read-only.
+
+    Beside it is the folder `mine`, which that user may write to.
+    """
+    with open_folder() as place:
+        file = place / "shut" / "signing.key"
+        file.parent.mkdir()
+        (place / "mine").mkdir()
+        Signer.generate(NAME, file).seal(0, EMPTY)
+        for path in (file, place / "mine"):
+            give(path)
+        file.parent.chmod(0o555)
+        yield file
+
+
+async def test_a_key_whose_folder_is_read_only_signs_when_its_memory_is_elsewhere(shut: Path) -> None:
+    memory = shut.parents[1] / "mine" / "memory"
+    with powerless():
+        with pytest.raises(OSError, match=r"signing\.key"):
+            await sign(Signer.load(shut), LEAVES[:5])
+        signer = Signer.load(shut, memory)
+        signer.require_memory()
+        assert not memory.exists(), "asking leaves no trace"
+        for size in (5, 9):
+            assert signer.verifier.open(await sign(signer, LEAVES[:size])).size == size
+        with pytest.raises(CheckpointError, match="tail is missing"):
+            await sign(Signer.load(shut, memory), LEAVES[:5])
+    assert [path.name for path in shut.parent.iterdir()] == ["signing.key"]
+    assert [path.name for path in memory.parent.iterdir()] == ["memory"]
+
+
+def test_a_memory_that_could_not_be_kept_is_refused_with_what_to_do(shut: Path) -> None:
+    with powerless(), pytest.raises(CheckpointError) as caught:
+        Signer.load(shut).require_memory()
+    assert str(caught.value) == (
+        f"The signer cannot remember what it signs: {shut.parent} is no folder that this process may write "
+        "to. Make it one, or name a file in another folder in BREAKGLASS_SIGNING_MEMORY."
+    )
+    with pytest.raises(CheckpointError, match="is no folder"):
+        Signer.load(shut, shut.parent / "nowhere" / "memory").require_memory()
+
+
+def test_a_memory_that_cannot_be_read_is_refused_and_not_taken_for_a_new_one(shut: Path) -> None:
+    memory = shut.parents[1] / "mine" / "memory"
+    memory.touch(mode=0o000)
+    with powerless():
+        for ask in (Signer.load(shut, memory).require_memory, Signer.load(shut, memory).last):
+            with pytest.raises(
+                CheckpointError, match=r"memory, cannot be read \(Permission denied\)\. Give it"
+            ):
+                ask()
+
+
+def test_the_keys_before_this_one_stand_beside_the_key_wherever_its_memory_is(
+    signer: Signer, file: Path, tmp_path: Path
+) -> None:
+    earlier = file.with_name("signing.key.earlier")
+    earlier.write_text(f"{signer.verifier}\n")
+    assert Signer.load(file, tmp_path / "elsewhere" / "memory").earlier() == [signer.verifier]
+    earlier.write_text("nonsense\n")
+    with pytest.raises(CheckpointError, match=r"signing\.key\.earlier does not hold verifier keys"):
+        Signer.load(file).earlier()
 
 
 # --- the key --------------------------------------------------------------------------------------------

@@ -11,18 +11,21 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import chdir, closing
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from bot import __version__
+from bot.config import Http
+from bot.core import events as e
 from bot.core.model import State
 from bot.demo.authenticator import Authenticator
+from bot.web import asking
 from tests.server.rig import ALICE, ROOT, Rig, Said, command
 
-COMMANDS = ("serve", "check", "migrate", "status", "revoke", "verify", "enroll", "keygen", "demo")
+COMMANDS = ("serve", "check", "health", "migrate", "status", "revoke", "verify", "enroll", "keygen", "demo")
 
 
 # --- help -----------------------------------------------------------------------------------------------
@@ -260,6 +263,113 @@ async def test_a_file_that_is_no_signing_key_refuses_to_start_and_says_how_to_ma
         f"breakglass: {it.home}/signing.key is not a signing key. "
         f"Make one with: breakglass keygen --signing-key {it.home}/signing.key\n"
     )
+
+
+async def test_a_signer_that_could_not_remember_refuses_to_start_and_check_says_the_same(it: Rig) -> None:
+    it.env["BREAKGLASS_SIGNING_MEMORY"] = str(it.home / "elsewhere" / "memory")
+    sentence = (
+        f"The signer cannot remember what it signs: {it.home}/elsewhere is no folder that this process may "
+        "write to."
+    )
+    said = await it.breakglass("serve")
+    mend = "Make it one, or name a file in another folder in BREAKGLASS_SIGNING_MEMORY."
+    assert (said.code, said.err) == (1, f"breakglass: {sentence} {mend}\n")
+    found = (await it.breakglass("check", "--json")).json["findings"]
+    assert [
+        (row["severity"], row["step"], row["sentence"])
+        for row in found
+        if row["key"] == "BREAKGLASS_SIGNING_MEMORY"
+    ] == [("error", "keys", sentence)]
+
+
+async def test_a_memory_elsewhere_is_the_one_that_serve_keeps_and_verify_reads(it: Rig) -> None:
+    memory = it.home / "elsewhere" / "memory"
+    memory.parent.mkdir()
+    it.env["BREAKGLASS_SIGNING_MEMORY"] = str(memory)
+    await it.start()
+    await it.until(lambda: it.spans("breakglass_checkpoint"))
+    await it.stop()
+    assert memory.exists()
+    assert not (it.home / "signing.key.signed").exists()
+    assert (await it.breakglass("verify")).code == 0
+    memory.write_bytes((10**6).to_bytes(8, "big") + b"x" * 32 * 7)
+    said = await it.breakglass("verify")
+    assert said.code == 3
+    assert "in the signer's memory" in said.out
+
+
+async def test_check_opens_the_signing_key_and_says_when_it_is_none(it: Rig) -> None:
+    (it.home / "signing.key").write_text("hunter2")
+    said = await it.breakglass("check", "--json")
+    assert said.code == 3
+    (found,) = [row for row in said.json["findings"] if row["key"] == "BREAKGLASS_SIGNING_KEY_FILE"]
+    assert found["sentence"] == f"{it.home}/signing.key is not a signing key."
+    assert found["fix"].startswith("Make one with: breakglass keygen")
+    assert "hunter2" not in said.out
+
+
+# --- which file, and health -------------------------------------------------------------------------------
+
+
+def test_the_option_names_the_file_before_the_environment_does(tmp_path: Path) -> None:
+    named = {"BREAKGLASS_CONFIG": "/named/in/the/environment.toml"}
+    for words, env, file in (
+        (["--config", "/named/by/the/option.toml"], named, "/named/by/the/option.toml"),
+        ([], named, "/named/in/the/environment.toml"),
+        ([], {"BREAKGLASS_CONFIG": ""}, "config/breakglass.toml"),
+    ):
+        with chdir(tmp_path):
+            assert f"{file}: It cannot be read" in command(env, "keygen", *words).err
+
+
+async def test_health_is_0_while_the_server_of_this_configuration_lives_and_1_when_not(it: Rig) -> None:
+    listen = it.config.http.listen
+    said = await it.breakglass("health")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith(f"breakglass: No server answers at {listen} (")
+    await it.sandbox.down()
+    await it.start(wait=False)
+    await it.until(lambda: it.told(e.ServerStarted))
+    said = await it.breakglass("health")
+    assert (said.code, said.err) == (0, ""), "it lives, though it is not ready"
+    file = it.home / "breakglass.toml"
+    file.write_text(file.read_text().replace("127.0.0.1:", "0.0.0.0:"))
+    assert (await it.breakglass("health")).code == 0, "who listens everywhere is asked here"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[http", "does not say where the server listens. See: breakglass check"),
+        ("http = 3", "does not say where the server listens. See: breakglass check"),
+        ('[http]\nlisten = "here"', "does not say where the server listens. See: breakglass check"),
+        (
+            '[http]\nlisten = "127.0.0.1:0"',
+            "lets the server listen at any free port. Name one: [http] listen",
+        ),
+    ],
+)
+async def test_health_cannot_ask_where_the_file_does_not_say(it: Rig, text: str, says: str) -> None:
+    (it.home / "breakglass.toml").write_text(text)
+    said = await it.breakglass("health")
+    assert (said.code, said.err) == (1, f"breakglass: {it.home}/breakglass.toml {says}\n")
+
+
+def test_health_needs_nothing_heavy_for_it_runs_every_few_seconds(tmp_path: Path) -> None:
+    """And asks where a file that says nothing lets the server listen."""
+    assert Http().listen == asking.LISTENS
+    (tmp_path / "breakglass.toml").touch()
+    asked = (
+        "import sys; from bot.web import asking; asking.ask = print; from bot.cli import main; "
+        "assert main(['health']) == 0; print({name.partition('.')[0] for name in sys.modules})"
+    )
+    env = {**os.environ, "BREAKGLASS_CONFIG": str(tmp_path / "breakglass.toml")}
+    done = subprocess.run(
+        [sys.executable, "-c", asked], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+    )
+    assert "'asyncio'" in done.stdout
+    for heavy in ("pydantic", "cryptography", "sqlalchemy", "aiohttp", "slack_sdk", "asyncpg"):
+        assert f"'{heavy}'" not in done.stdout
 
 
 # --- programs -------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import MIGRATE, SERVE, VERIFY, ConfigError, Environment, Need, config_path
+from bot.config import MIGRATE, SERVE, VERIFY, ConfigError, Environment, Need
 
 # Two keys that are always the same: parametrised tests are collected alike in every worker.
 KEY, OLD_KEY = (base64.urlsafe_b64encode(bytes([byte]) * 32).decode() for byte in (1, 2))
@@ -164,10 +164,3 @@ def test_another_slack_is_served_only_when_that_is_said_aloud(env: dict[str, str
     assert "is not Slack, and whoever answers there can forge every approver." in wrong(env)[0]
     found = Environment.read(env | {"BREAKGLASS_ALLOW_OTHER_SLACK": "1"})
     assert found.slack_api_url == found.other_slack == "http://127.0.0.1:9000/api/"
-
-
-def test_the_option_names_the_file_before_the_environment_does() -> None:
-    env = {"BREAKGLASS_CONFIG": "/etc/breakglass.toml"}
-    assert config_path(Path("mine.toml"), env) == Path("mine.toml")
-    assert config_path(None, env) == Path("/etc/breakglass.toml")
-    assert config_path(None, {}) == Path("config/breakglass.toml")

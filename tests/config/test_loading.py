@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.config import SERVE, ConfigError, Need, load
+from bot.config import SERVE, Config, ConfigError, Need, load, parse_duration, write_duration
+from bot.core.machine import GRANT_GRACE
 from bot.core.model import Deny, Mfa, PersonId, Scenario, Terms, Tier
 from tests.config.conftest import SMALL, Loads, Problems
 
@@ -243,6 +244,59 @@ def test_each_mistake_has_its_key_and_its_remedy(problems: Problems, old: str, n
 def test_each_mistake_in_an_optional_table_has_them_too(problems: Problems, more: str, said: str) -> None:
     (problem,) = problems(more=more)
     assert problem.startswith(said)
+
+
+LIMITS = [
+    ("[history]\ncheckpoint_every", "1s", "1m"),
+    ("[history]\nheartbeat", "1m", "1h"),
+    ("[keeper]\nreconcile_every", "5s", "5m"),
+    ("[keeper]\ngrant_deadline", "1s", "1m"),
+    ("[accesses.db-read]\ndurations", "1s", "7d"),
+    ("[accesses.db-read]\nmfa_max_age", "1m", "1h"),
+    ("[accesses.db-read]\nlapse_after", "1m", "1d"),
+    ("[accesses.db-read]\nreport_within", "1m", "30d"),
+    ("[accesses.db-read]\nreview_within", "1m", "30d"),
+    ("[review]\nreport_within", "1m", "30d"),
+    ("[review]\nreview_within", "1m", "30d"),
+]
+
+
+def timed(where: str, value: str) -> tuple[list[tuple[str, str]], str]:
+    """What to change in the small configuration, and what to add, so that this key has this value."""
+    table, _, key = where.partition("\n")
+    if key == "durations":
+        return [('durations = ["15m", "1h"]', f'durations = ["{value}"]')], ""
+    line = f'{table}\n{key} = "{value}"\n'
+    return ([(f"{table}\n", line)], "") if table in SMALL else ([], line)
+
+
+@pytest.mark.parametrize(("where", "least", "most"), LIMITS)
+def test_a_time_outside_its_limits_is_told_by_its_key_with_the_limit(
+    loads: Loads, problems: Problems, where: str, least: str, most: str
+) -> None:
+    def ask(what: Loads | Problems, value: str) -> Config | list[str]:
+        changes, more = timed(where, value)
+        return what(*changes, more=more)
+
+    for value in (least, most):
+        assert ask(loads, value), "the limit itself is allowed"
+    key = where.replace("[", "").replace("]\n", ".") + ("[0]" if "durations" in where else "")
+    too_long = write_duration(parse_duration(most) + timedelta(seconds=1))
+    assert ask(problems, too_long) == [f"{key}: “{too_long}” is too long here. Write at most {most}."]
+    if least != "1s":  # nothing shorter can be written
+        too_short = write_duration(parse_duration(least) - timedelta(seconds=1))
+        assert ask(problems, too_short) == [
+            f"{key}: “{too_short}” is too short here. Write at least {least}."
+        ]
+
+
+def test_no_provider_is_waited_for_longer_than_the_keeper_lets_a_grant_stand_unanswered(
+    loads: Loads, problems: Problems
+) -> None:
+    longest = write_duration(GRANT_GRACE)
+    assert loads(more=f'[keeper]\ngrant_deadline = "{longest}"').keeper.grant_deadline == GRANT_GRACE
+    (problem,) = problems(more=f'[keeper]\ngrant_deadline = "{longest}1s"')
+    assert problem.startswith("keeper.grant_deadline: ")
 
 
 def test_two_accesses_may_not_look_the_same_in_a_list(problems: Problems) -> None:

@@ -1,6 +1,7 @@
 """What is published beside the code: the example, the schema for editors and the reference agree with it."""
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -16,8 +17,9 @@ from bot.backends import registry
 from bot.check.facts import Facts, Us
 from bot.check.lockouts import lockouts
 from bot.check.surroundings import loose_ends
+from bot.config import ConfigError, Environment, load
 from bot.config import file as models
-from bot.config import load
+from bot.config.environment import COMMANDS, VARIABLES
 from bot.config.reference import reference, schema
 from bot.core.model import Person, PersonId
 
@@ -88,6 +90,36 @@ def test_editors_find_mistakes(change: dict[str, object]) -> None:
 def test_every_field_says_what_it_is_for(table: type[BaseModel]) -> None:
     assert table.model_config.get("frozen")
     assert all(field.description for field in table.model_fields.values())
+
+
+def test_every_time_in_the_file_has_its_limits_and_the_reference_says_them() -> None:
+    def times(schema: object) -> list[dict[str, Any]]:
+        if isinstance(schema, list):
+            return [found for one in schema for found in times(one)]
+        if not isinstance(schema, dict):
+            return []
+        inner = [found for one in schema.values() for found in times(one)]
+        return [schema, *inner] if str(schema.get("pattern", "")).startswith("^(?=.*[1-9])") else inner
+
+    found = times(json.loads(schema()))
+    assert len(found) == 11
+    for one in found:
+        assert one["x-limits"] == " to ".join(one["examples"])
+    assert '| `grant_deadline` | duration, 1s to 1m | `"20s"` |' in reference()
+    assert "| `durations` | list of duration, 1s to 7d | required |" in reference()
+
+
+def test_the_reference_says_which_command_needs_which_variable() -> None:
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (.*?) \|", reference(), re.MULTILINE))
+    assert rows.keys() == VARIABLES.keys()
+    assert rows["BREAKGLASS_COPY_TO"] == "`copy`"
+    assert rows["BREAKGLASS_SIGNING_KEY_FILE"] == "`serve`"
+    assert rows["SLACK_APP_TOKEN"] == "`serve` with the transport `socket`"
+    assert rows["BREAKGLASS_SIGNING_MEMORY"] == rows["BREAKGLASS_DATABASE_URL"] == ""
+    for name, needed in rows.items():
+        for command in re.findall(r"`([a-z]+)`", needed.partition(" with ")[0]):
+            with pytest.raises(ConfigError, match=f"{name}: It is not set"):
+                Environment.read({}, need=COMMANDS[command], transport=VARIABLES[name].transport or "socket")
 
 
 def test_each_is_written_by_one_command() -> None:
