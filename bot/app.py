@@ -21,6 +21,7 @@ from bot.core import events as e
 from bot.core.errors import BreakglassError
 from bot.desk import Desk
 from bot.keeper import Keeper
+from bot.mfa import Vault
 from bot.office import Office, office, utc_now
 from bot.sealer import Sealer
 from bot.slack import bolt, watch
@@ -89,6 +90,7 @@ class Server:
     clock: Clock
     pause: Pause
     store: Store
+    vault: Vault
     client: AsyncWebClient
     keeper: Keeper
     sealer: Sealer
@@ -148,6 +150,7 @@ def assemble(
         clock=clock,
         pause=pause,
         store=store,
+        vault=place.vault,
         client=client,
         keeper=keeper,
         sealer=sealer,
@@ -175,6 +178,7 @@ async def run(server: Server, stop: asyncio.Event) -> None:
         work.start(server.right.keep(server.pause))
         await keeper.boot()
         work.start(keeper.run())
+        await _seal_anew(store, server.vault)
         await stack.enter_async_context(
             health_pages(config.http.listen, server.trouble, server.transport.routes)
         )
@@ -198,6 +202,13 @@ async def run(server: Server, stop: asyncio.Event) -> None:
     await keeper.drain(DRAIN)
     await store.note(e.ServerStopped())
     await server.sealer.seal()
+
+
+async def _seal_anew(store: Store, vault: Vault) -> None:
+    """Everything that rests encrypted comes under the first of the secret keys: the others can go then."""
+    anew = await store.reseal(vault.renew)
+    if anew:
+        log.info("%d stored secrets were sealed anew; older keys in BREAKGLASS_SECRET_KEYS can go.", anew)
 
 
 async def _meet_slack(server: Server) -> None:

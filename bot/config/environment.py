@@ -120,7 +120,7 @@ VARIABLES: Final[Mapping[str, Variable]] = {
         Need.SECRET_KEYS,
         True,
         "Fernet keys that encrypt secrets at rest, separated by commas. The first encrypts, all decrypt: to "
-        "rotate, put a new one in front. `breakglass keygen` makes one.",
+        "rotate, put a new one in front and restart. `breakglass keygen` makes one.",
     ),
     "BREAKGLASS_SIGNING_KEY_FILE": Variable(
         Need.SIGNING_KEY,

@@ -1,10 +1,11 @@
 """Secrets at rest: authenticated encryption under keys that are not in the database and can be rotated.
 
-The first key seals; any of them opens. To rotate: put a new key in front, restart, and remove the old one
-once everything that it sealed has been sealed anew or has expired.
+The first key seals; any of them opens. To rotate: put a new key in front and restart. The server then seals
+anew (`renew`) whatever rests, and the old key can go.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
@@ -20,7 +21,8 @@ class Vault:
     """Seals and opens with `keys` (Fernet keys: 32 bytes in URL-safe base64), the current one first."""
 
     def __init__(self, keys: Sequence[Secret]) -> None:
-        self._box = MultiFernet([Fernet(key.reveal()) for key in keys])
+        self._keys = [Fernet(key.reveal()) for key in keys]
+        self._box = MultiFernet(self._keys)
 
     @staticmethod
     def new_key() -> str:
@@ -43,3 +45,20 @@ class Vault:
             raise VaultError(
                 "A stored secret cannot be opened: the key that sealed it is not in BREAKGLASS_SECRET_KEYS."
             ) from None
+
+    @property
+    def has_spare_keys(self) -> bool:
+        """Whether there are others than the current one."""
+        return len(self._keys) > 1
+
+    def key_of(self, sealed: bytes) -> int | None:
+        """Which key opens it, by its place: 0 is the current one. None: none does."""
+        for place, key in enumerate(self._keys):
+            with suppress(InvalidToken):
+                key.decrypt(sealed)
+                return place
+        return None
+
+    def renew(self, sealed: bytes) -> bytes:
+        """The same secret under the current key; as it was when it is already, or when no key opens it."""
+        return self._box.rotate(sealed) if self.key_of(sealed) else sealed

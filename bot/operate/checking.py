@@ -1,6 +1,6 @@
 """`breakglass check` on the real world: Slack, providers, the database. The judgements are in `bot.check`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypedDict
 
@@ -10,6 +10,7 @@ from bot.check import TITLES, Checked, Finding, Severity, State, run_checks, ste
 from bot.config import Config, ConfigError, Environment, Need, load
 from bot.core.errors import BreakglassError
 from bot.core.model import PersonId
+from bot.mfa import Vault
 from bot.office import utc_now
 from bot.operate.looking import reading
 from bot.slack.connect import web_client
@@ -58,7 +59,7 @@ async def check(path: Path, env: Mapping[str, str]) -> Report:
         return _report(Checked(found, steps))
     backends, more = _backends(config, env)
     more += _signer(env)
-    database, enrolled, trouble = await _database(env)
+    database, enrolled, trouble = await _database(env, _vault(env))
     checked = await run_checks(
         config,
         env=env,
@@ -114,8 +115,16 @@ def _signer(env: Mapping[str, str]) -> list[Finding]:
     return []
 
 
-async def _database(env: Mapping[str, str]) -> tuple[str, set[PersonId], list[Finding]]:
-    """What was seen of it, who has a second factor, and what is wrong with it."""
+def _vault(env: Mapping[str, str]) -> Vault | None:
+    """The keys that secrets rest under. Those that are missing or wrong are a finding of their own."""
+    try:
+        return Vault(Environment.read(env, need={Need.SECRET_KEYS}).secret_keys)
+    except ConfigError:
+        return None
+
+
+async def _database(env: Mapping[str, str], vault: Vault | None) -> tuple[str, set[PersonId], list[Finding]]:
+    """What was seen of it, who has a second factor that can be used, and what is wrong with it."""
     try:
         async with reading(env) as reader:
             found = [
@@ -124,7 +133,12 @@ async def _database(env: Mapping[str, str]) -> tuple[str, set[PersonId], list[Fi
             ]
             if found:
                 return "", set(), found
-            return f"{await reader.last_seq()} events in its history.", await reader.enrolled(), []
+            seen = f"{await reader.last_seq()} events in its history."
+            if vault is None:
+                return seen, await reader.enrolled(), []
+            factors, handoffs = await reader.sealed()
+            usable = {person for person, sealed in factors.items() if vault.key_of(sealed) is not None}
+            return seen, usable, [*_sealed(vault, [*factors.values(), *handoffs.values()])]
     except BreakglassError as error:
         return "", set(), [_unreadable(str(error))]
     except DatabaseTrouble as error:
@@ -133,6 +147,32 @@ async def _database(env: Mapping[str, str]) -> tuple[str, set[PersonId], list[Fi
             set(),
             [_unreadable(f"The database cannot be used ({error.orig}). Mend it, or the address.")],
         )
+
+
+def _sealed(vault: Vault, secrets: Sequence[bytes]) -> Iterator[Finding]:
+    """How far a change of keys is."""
+    places = [vault.key_of(secret) for secret in secrets]
+    lost = places.count(None)
+    old = len(places) - lost - places.count(0)
+    if lost:
+        yield _of_keys(
+            f"None of the keys opens {lost} of {len(places)} stored secrets.",
+            "Add the key that sealed them. If it is lost, whoever has no second factor now enrols again.",
+        )
+    if old:
+        yield _of_keys(
+            f"An old key still seals {old} of {len(places)} stored secrets.",
+            "Restart the server: it seals them anew under the first. Then remove the old ones.",
+        )
+    if vault.has_spare_keys and not old:
+        yield _of_keys(
+            "An old key is listed, and it seals nothing any more.",
+            "Remove it from the environment, and keep it with the backups of its time.",
+        )
+
+
+def _of_keys(sentence: str, fix: str) -> Finding:
+    return Finding(Severity.WARNING, "BREAKGLASS_SECRET_KEYS", sentence, fix)
 
 
 def _unreadable(text: str) -> Finding:

@@ -316,6 +316,17 @@ class Reader:
         async with self._reading() as connection:
             return {PersonId(person) for person in await connection.scalars(select(t.factors.c.person))}
 
+    async def sealed(self) -> tuple[dict[PersonId, bytes], dict[RequestId, bytes]]:
+        """Everything that rests encrypted: second factors by person, uncollected credentials by request."""
+        factors, handoffs = t.factors.c, t.handoffs.c
+        async with self._reading() as connection:
+            of_people = (await connection.execute(select(factors.person, factors.sealed))).all()
+            of_requests = (await connection.execute(select(handoffs.request, handoffs.sealed))).all()
+            return (
+                {PersonId(row.person): _raw(row.sealed) for row in of_people},
+                {RequestId(row.request): _raw(row.sealed) for row in of_requests},
+            )
+
     async def failures(self, person: PersonId, within: timedelta) -> int:
         """Wrong codes of `person` in the last `within`."""
         rows = t.failures.c

@@ -26,7 +26,7 @@ from bot.core.model import Request, RequestId, State, Words
 from bot.store import tables as t
 from bot.store.also import Step, advance
 from bot.store.engine import one_writer
-from bot.store.reader import Clock, Reader
+from bot.store.reader import Clock, Reader, Within
 
 _Change = tuple[e.Event, Request | None, Request | None]
 
@@ -132,6 +132,26 @@ class Store(Reader):
         """Runs steps that are no facts of the history (cursors, housekeeping)."""
         async with self._writing(quiet=True) as connection:
             await self._steps(connection, steps, self.now())
+
+    async def reseal(self, renew: Callable[[bytes], bytes]) -> int:
+        """Puts what `renew` makes of it in the place of everything that rests encrypted, or of nothing.
+
+        Returns how many were changed.
+        """
+        async with self._writing(quiet=True) as connection:
+            factors, handoffs = await Within(connection, self.now).sealed()
+            changed = 0
+            for person, sealed in factors.items():
+                if (anew := renew(sealed)) != sealed:
+                    row = t.factors.c.person == person
+                    await connection.execute(update(t.factors).where(row).values(sealed=anew))
+                    changed += 1
+            for request, sealed in handoffs.items():
+                if (anew := renew(sealed)) != sealed:  # a handoff comes and goes: its row may not be updated
+                    await connection.execute(delete(t.handoffs).where(t.handoffs.c.request == request))
+                    await connection.execute(insert(t.handoffs).values(request=request, sealed=anew))
+                    changed += 1
+        return changed
 
     async def told(
         self, stream: str, channel: str, ts: str, first: int, last: int, *, again: bool = False

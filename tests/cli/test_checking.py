@@ -7,6 +7,7 @@ from dataclasses import replace
 from bot.check import TITLES, Step
 from bot.core import events as e
 from bot.demo.ports import free_port
+from bot.mfa import Vault
 from tests.server.rig import ALICE, AUDIT, CAROL, DANA, OVER_BOTH, REQUESTS, SECURITY, Rig, command
 
 
@@ -77,6 +78,38 @@ async def test_without_any_environment_everything_that_is_missing_is_said(it: Ri
         "BREAKGLASS_SIGNING_KEY_FILE",
     ):
         assert f"✗ {name}: It is not set." in said.out
+
+
+async def test_a_change_of_secret_keys_is_followed_from_the_new_key_to_the_end_of_the_old_one(
+    it: Rig,
+) -> None:
+    async def said() -> list[str]:
+        found = (await it.breakglass("check", "--json")).json["findings"]
+        return [row["sentence"] for row in found if row["key"] == "BREAKGLASS_SECRET_KEYS"]
+
+    assert (await it.breakglass("enroll", "--person", ALICE, "--uri")).code == 0
+    old, new = it.env["BREAKGLASS_SECRET_KEYS"], Vault.new_key()
+    assert await said() == []
+    it.env["BREAKGLASS_SECRET_KEYS"] = f"{new},{old}"
+    assert await said() == ["An old key still seals 1 of 1 stored secrets."]
+    await it.start()
+    await it.stop()
+    assert await said() == ["An old key is listed, and it seals nothing any more."]
+    it.env["BREAKGLASS_SECRET_KEYS"] = new
+    assert await said() == []
+    assert "✓ 9. Second factors  1 person has one." in (await it.breakglass("check")).out
+
+
+async def test_a_factor_that_no_key_opens_counts_for_nothing(it: Rig) -> None:
+    assert (await it.breakglass("enroll", "--person", ALICE, "--uri")).code == 0
+    it.env["BREAKGLASS_SECRET_KEYS"] = Vault.new_key()
+    found = (await it.breakglass("check", "--json")).json["findings"]
+    assert {row["key"]: row["sentence"] for row in found} == {
+        "BREAKGLASS_SECRET_KEYS": "None of the keys opens 1 of 1 stored secrets.",
+        "roles.on-call": (
+            "alice (U0ALICE01) has no second factor yet, and so cannot get “The vault, with a code”."
+        ),
+    }
 
 
 async def test_slack_not_answering_hides_only_what_slack_knows(it: Rig) -> None:

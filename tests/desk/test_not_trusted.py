@@ -10,13 +10,14 @@ from bot.access import TOLERANCE
 from bot.audit.checkpoint import Signer
 from bot.core import events as e
 from bot.core.errors import BreakglassError, Refused, Stale
-from bot.core.model import OPERATOR, Lease, Order, Secret, State, Why
+from bot.core.model import OPERATOR, Lease, Mfa, Order, Secret, State, Why
 from bot.factors import WRONG_CODES
 from bot.keeper import SETTLING
 from bot.mfa import Vault
 from bot.operate.verifying import report_on
 from bot.sealer import Sealer
-from tests.core.samples import ANNA, MINUTE
+from bot.store.also import enrol
+from tests.core.samples import ANNA, BEN, DORA, MINUTE
 from tests.desk.pretend import Mood
 from tests.desk.rig import Rig
 
@@ -176,6 +177,31 @@ async def test_a_lost_signing_key_is_replaced_once_its_public_half_vouches_for_w
         assert not (await report_on(reader, keys[:1])).sound, (
             "the new key alone vouches for the new ones only"
         )
+
+
+async def test_whatever_rests_is_sealed_anew_and_the_old_key_can_go(it: Rig) -> None:
+    """Factors, also of people who never come by, and credentials that were not collected yet."""
+    it.vault.with_handoff = True
+    await it.enrol(BEN)
+    request = await it.active()
+    new = Secret(Vault.new_key())
+    rotated = Vault([new, it.vault_key])
+    lost = Vault([Secret(Vault.new_key())]).seal(Secret("of another time"))
+    await it.store.note(e.Enrolled(actor=DORA, person=DORA, method=Mfa.TOTP), also=[enrol(DORA, lost, -1)])
+    before = await it.history()
+    assert await it.store.reseal(rotated.renew) == 3
+    assert await it.store.reseal(rotated.renew) == 0
+    assert await it.history() == before
+    it.vault_key = new
+    await it.crash()
+    await it.boot()
+    handoff = await it.desk.reveal(request.id, ANNA, it.key())
+    assert [secret.reveal() for _, secret in handoff.fields] == [f"hunter2 {request.mark}"]
+    it.clock.forward(timedelta(seconds=30))
+    for person in (ANNA, BEN):
+        await it.factors.prove(person, it.code(person))
+    assert await it.store.factor(DORA) == (lost, -1), "what no key opens is left for the key to come back"
+    await it.keeps_its_promises()
 
 
 async def test_a_lost_secret_key_costs_factors_and_never_the_power_to_end_access(it: Rig) -> None:

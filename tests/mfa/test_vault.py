@@ -26,6 +26,16 @@ def test_a_new_key_in_front_seals_and_the_old_one_still_opens() -> None:
         Vault([OLD]).open(after)
 
 
+def test_what_is_sealed_anew_opens_without_the_old_key() -> None:
+    before = Vault([OLD]).seal(SECRET)
+    rotated = Vault([NEW, OLD])
+    after = rotated.renew(before)
+    assert [rotated.key_of(one) for one in (before, after, b"", b"nonsense")] == [1, 0, None, None]
+    assert Vault([NEW]).open(after) == SECRET
+    assert rotated.renew(after) == after, "once is enough"
+    assert Vault([NEW]).renew(before) == before, "what no key opens is left for the key to come back"
+
+
 def test_without_the_key_it_does_not_open_and_the_error_names_where_keys_are() -> None:
     sealed = Vault([OLD]).seal(SECRET)
     with pytest.raises(VaultError, match="BREAKGLASS_SECRET_KEYS") as caught:
