@@ -3,16 +3,17 @@
 Rule: nothing here knows Slack, so that looking, ending and verifying work when Slack does not.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot.access import Access, Provider
-from bot.backends import Closes, registry
+from bot.backends import Closes, Inside, registry
 from bot.backends.settings import Misconfigured
 from bot.config import Config
-from bot.core.errors import BreakglassError
+from bot.core.errors import BackendUnavailable, BreakglassError
+from bot.core.model import Ending, Lease, Order
 from bot.factors import Factors
 from bot.mfa import Vault
 from bot.store import Clock, Store, open_engine, require_current, require_here
@@ -23,8 +24,36 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class OutOfReach:
+    """In a process beside the server: a backend whose provider lives inside the server's (`Inside`)."""
+
+    def ending(self, order: Order) -> Ending:
+        """Nothing is asked for from here."""
+        raise self._sentence(order)
+
+    async def grant(self, order: Order) -> Lease:
+        """Nothing is granted from here."""
+        raise self._sentence(order)
+
+    async def revoke(self, order: Order) -> None:
+        """The order is committed; the act is the server's."""
+        raise self._sentence(order)
+
+    async def live(self) -> Sequence[Lease]:
+        """Nothing of it is seen from here."""
+        raise self._sentence()
+
+    @staticmethod
+    def _sentence(_order: Order | None = None) -> BackendUnavailable:
+        return BackendUnavailable(
+            "It lives inside the server's process: the server ends it within seconds, and where none runs "
+            "nothing of it is left."
+        )
+
+
 def providers_of(config: Config, env: Mapping[str, str], *, complete: bool = True) -> dict[str, Provider]:
-    """Every configured backend, built and not yet connected. Unless `complete`, those that can be built.
+    """Every configured backend, built and not yet connected. Unless `complete`, those in reach from here.
 
     Raises:
         Misconfigured: with the keys to mend.
@@ -39,6 +68,8 @@ def providers_of(config: Config, env: Mapping[str, str], *, complete: bool = Tru
             if complete:
                 raise
             continue
+        if isinstance(made, Inside) and not complete:
+            made = OutOfReach()
         built[name] = Provider(made, backend.principals)
     return built
 
@@ -60,8 +91,8 @@ async def office(
 ) -> AsyncIterator[Office]:
     """Opens the database, which must have this version's schema, and the providers.
 
-    Who ends access or enrols somebody needs no `complete` one: what cannot be reached from here is said for
-    each access, and holds up no other.
+    The server's is `complete`. Who ends access or enrols somebody beside it needs less: what cannot be
+    reached from here is said for each access, and holds up no other.
 
     Raises:
         SchemaOutdated: run `breakglass migrate`.

@@ -6,7 +6,7 @@ or `BackendUnavailable` (no answer, effect unknown), with texts free of secrets.
 """
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from bot.core.model import Ending, Lease, Order
 
@@ -67,6 +67,20 @@ class Checks(Protocol):
 
     async def problems(self) -> Sequence[str]:
         """One sentence per problem, each with its fix. Empty: all is well."""
+        ...
+
+
+@runtime_checkable
+class Inside(Protocol):
+    """Optional: the provider lives inside the process that built it, and the server's is the one that counts.
+
+    Another process, such as the command line, then leaves ending to the server: its own is empty, and would
+    agree to every end.
+    """
+
+    @property
+    def inside(self) -> Literal[True]:
+        """Says so by being there."""
         ...
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Literal
 
 from pydantic import Field
 
@@ -63,6 +64,11 @@ class Memory:
     provider: MemoryProvider
     roles: tuple[str, ...]
     marks: Marks
+
+    @property
+    def inside(self) -> Literal[True]:
+        """The provider is this process's own: no adapter of a real one says this."""
+        return True
 
     def ending(self, order: Order) -> Ending:
         """Refuses with a sentence for the person; silence means it can be done."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from bot.backends.memory import Memory
 from bot.core import events as e
 from bot.core.errors import BreakglassError
 from bot.core.model import OPERATOR, State, Why
@@ -118,6 +119,32 @@ async def test_an_operator_ends_access_while_slack_is_down(it: Rig) -> None:
     said = await it.breakglass("revoke", request.id)
     assert said.code == 0
     assert it.truth.marks() == []
+
+
+async def test_what_lives_in_the_servers_process_is_ordered_from_outside_and_ended_by_the_server(
+    it: Rig,
+) -> None:
+    """The command's own copy of such a provider is empty, and would agree to every end."""
+    file, ledger = it.home / "breakglass.toml", f'kind = "ledger"\nfolder = "{it.home}/truth"'
+    assert ledger in file.read_text()
+    memory = 'kind = "memory"\nprincipals = ["alice"]\nroles = ["ro", "rw"]'
+    file.write_text(file.read_text().replace(ledger, memory))
+    server = await it.start()
+    backend = server.desk._providers["vault"].backend
+    assert isinstance(backend, Memory)
+    request = await it.asks()
+    await it.approved(request.id)
+    await it.reaches(request.id, State.ACTIVE)
+    said = await it.breakglass("revoke", request.id, "--json")
+    assert said.code == 1, "it is not ended yet, and that is said"
+    (row,) = said.json["revoked"]
+    assert (row["state"], row["ended"]) == ("revoking", False)
+    assert "It lives inside the server's process: the server ends it within seconds" in row["sentence"]
+    await it.passes(timedelta(seconds=10))
+    await it.reaches(request.id, State.AWAITING_REVIEW)
+    assert backend.provider.entries == {}
+    await server.keeper.reconcile()
+    assert await it.told(e.OrphanFound) == [], "nothing was left unexplained"
 
 
 async def test_what_the_provider_does_not_confirm_is_exit_code_1_and_the_server_goes_on_trying(
