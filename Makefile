@@ -13,13 +13,14 @@ export UV_LINK_MODE := copy
 export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo tour test test-heavy check format bench lock clean
+.PHONY: help demo tour test test-heavy cover check format bench lock clean
 
 help:
 	@echo "make demo        try it in the browser; PORT=8300 STORE=postgres TRANSPORT=http KEEP=folder NO_BROWSER=1"
 	@echo "make tour        play the whole story: request, approval, access, ending, review, verification"
 	@echo "make test        run the tests (under 3 minutes)"
 	@echo "make test-heavy  also crashes, sshd and a browser; a missing provider is a failure here"
+	@echo "make cover       branch coverage of bot/core by its own tests; less than 95 % fails"
 	@echo "make check       format, lint and type checks"
 	@echo "make bench       timings, as ratios against a floor measured in the same run"
 
@@ -45,6 +46,9 @@ test: $(READY)
 
 test-heavy: $(READY)
 	@BREAKGLASS_REQUIRE_PROVIDERS=1 $(BIN)/pytest -n 2 --dist loadgroup -m heavy
+
+cover: $(READY)
+	@$(BIN)/python -m tests.cover
 
 check: $(READY)
 	@$(BIN)/ruff format --check --quiet . || { echo "Run: make format"; exit 1; }
