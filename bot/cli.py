@@ -242,9 +242,10 @@ async def _status(options: argparse.Namespace) -> int:
 
 
 async def _revoke(options: argparse.Namespace) -> int:
+    from bot.config import END
     from bot.operate import ending
 
-    config = _config(options, ending.NEEDS)
+    config = _config(options, END)
     ended = await ending.revoke(
         config, os.environ, id=options.id, person=options.person, reason=options.reason
     )
@@ -270,9 +271,10 @@ async def _check(options: argparse.Namespace) -> int:
 
 
 async def _enroll(options: argparse.Namespace) -> int:
-    from bot.operate import ending, keys
+    from bot.config import END
+    from bot.operate import keys
 
-    config = _config(options, ending.NEEDS)
+    config = _config(options, END)
     found = await keys.enroll(config, os.environ, person=options.person, directly=options.uri)
     text = found.get("uri") or (
         f"{found['token']}\nGive this to {options.person} alone, in person or by phone. It works once, "

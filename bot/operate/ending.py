@@ -5,17 +5,14 @@ provider did not confirm.
 """
 
 from collections.abc import Mapping
-from typing import Final, TypedDict
+from typing import TypedDict
 
-from bot.config import Config, Need
+from bot.config import Config
 from bot.core.errors import Stale
 from bot.core.machine import SAYS
 from bot.core.model import HELD, OPERATOR, PersonId, RequestId, Roster, State
 from bot.desk import Desk
 from bot.office import office
-
-NEEDS: Final = frozenset({Need.DATABASE, Need.SECRET_KEYS})
-"""What ending access, and enrolling, need of the environment."""
 
 
 class RevokedRow(TypedDict):

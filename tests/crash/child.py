@@ -27,13 +27,12 @@ from typing import Any
 import asyncpg
 import pyotp
 
-from bot.config import load
+from bot.config import END, load
 from bot.core.events import type_of
 from bot.core.model import HELD, OPERATOR, Person, PersonId, RequestId, Roster, State
 from bot.desk import Ask, Desk
 from bot.keeper import Keeper
 from bot.office import Office, office
-from bot.operate.ending import NEEDS
 from bot.store import Store
 
 ALICE, BOB = PersonId("U0ALICE01"), PersonId("U0BOB0001")
@@ -155,7 +154,7 @@ async def recover(place: Office, keeper: Keeper) -> None:
 
 async def play(what: str) -> None:
     """One job."""
-    config = load(Path(os.environ["BREAKGLASS_CONFIG"]), os.environ, need=NEEDS)
+    config = load(Path(os.environ["BREAKGLASS_CONFIG"]), os.environ, need=END)
     async with office(config, os.environ) as place:
         keeper = Keeper(place.store, place.access, place.providers, timedelta(seconds=60))
         desk = Desk(
