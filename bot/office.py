@@ -3,17 +3,17 @@
 Rule: nothing here knows Slack, so that looking, ending and verifying work when Slack does not.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot.access import Access, Provider
 from bot.backends import Closes, Inside, registry
+from bot.backends.outside import Outside
 from bot.backends.settings import Misconfigured
 from bot.config import Config
-from bot.core.errors import BackendUnavailable, BreakglassError
-from bot.core.model import Ending, Lease, Order
+from bot.core.errors import BreakglassError
 from bot.factors import Factors
 from bot.mfa import Vault
 from bot.store import Clock, Store, open_engine, require_current, require_here
@@ -22,34 +22,6 @@ from bot.store import Clock, Store, open_engine, require_current, require_here
 def utc_now() -> datetime:
     """The clock of everything that runs for real."""
     return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class OutOfReach:
-    """In a process beside the server: a backend whose provider lives inside the server's (`Inside`)."""
-
-    def ending(self, order: Order) -> Ending:
-        """Nothing is asked for from here."""
-        raise self._sentence(order)
-
-    async def grant(self, order: Order) -> Lease:
-        """Nothing is granted from here."""
-        raise self._sentence(order)
-
-    async def revoke(self, order: Order) -> None:
-        """The order is committed; the act is the server's."""
-        raise self._sentence(order)
-
-    async def live(self) -> Sequence[Lease]:
-        """Nothing of it is seen from here."""
-        raise self._sentence()
-
-    @staticmethod
-    def _sentence(_order: Order | None = None) -> BackendUnavailable:
-        return BackendUnavailable(
-            "It lives inside the server's process: the server ends it within seconds, and where none runs "
-            "nothing of it is left."
-        )
 
 
 def providers_of(config: Config, env: Mapping[str, str], *, complete: bool = True) -> dict[str, Provider]:
@@ -69,7 +41,7 @@ def providers_of(config: Config, env: Mapping[str, str], *, complete: bool = Tru
                 raise
             continue
         if isinstance(made, Inside) and not complete:
-            made = OutOfReach()
+            made = Outside()
         built[name] = Provider(made, backend.principals)
     return built
 
