@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Locator, Route, expect
 from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
@@ -249,3 +250,69 @@ async def test_errors_stand_at_their_fields_and_what_was_typed_stays(visitor: Vi
     await expect(number).to_have_accessible_description("Please enter a whole number.")
     await expect(box).to_have_value("W" * 3001)
     await accessible(visitor.page)
+
+
+@asynccontextmanager
+async def on_its_way(visitor: Visitor, words: str) -> AsyncIterator[None]:
+    """These words were sent when the block begins, and reach the workspace when it ends."""
+    began, go = asyncio.Event(), asyncio.Event()
+
+    async def slowly(route: Route) -> None:
+        if '"verb":"say"' in (route.request.post_data or ""):
+            began.set()
+            await go.wait()
+        await route.continue_()
+
+    await visitor.page.route("**/act", slowly)
+    await visitor.composer.fill(words)
+    await visitor.composer.press("Enter")
+    await asyncio.wait_for(began.wait(), 5)
+    yield
+    go.set()
+
+
+async def bob_says(visitor: Visitor, sandbox: Sandbox, words: str) -> None:
+    """Bob writes, and everybody sees it."""
+    bob = next(user.id for user in sandbox.users.values() if user.handle == "bob")
+    channel = next(channel for channel in sandbox.channels.values() if channel.name == "general")
+    await sandbox.persona(bob).post(channel, words)
+    await visitor.message(words).wait_for()
+
+
+def complaint(visitor: Visitor) -> Locator:
+    """What is said above the field in which one writes."""
+    return visitor.page.locator("form.composer", has=visitor.composer).get_by_role("alert")
+
+
+async def test_what_was_sent_leaves_the_field_though_somebody_else_wrote_meanwhile(
+    visitor: Visitor, sandbox: Sandbox
+) -> None:
+    async with on_its_way(visitor, "Mine"):
+        await bob_says(visitor, sandbox, "Meanwhile")
+        await expect(visitor.composer).to_have_value("Mine")
+    await visitor.message("Mine").wait_for()
+    await expect(visitor.composer).to_have_value("")
+
+
+async def test_what_could_not_be_sent_stays_with_the_reason_though_somebody_else_wrote_meanwhile(
+    visitor: Visitor, sandbox: Sandbox
+) -> None:
+    async with on_its_way(visitor, "/nowhere to go"):
+        await bob_says(visitor, sandbox, "Meanwhile")
+    await expect(complaint(visitor)).to_contain_text("/nowhere")
+    await expect(visitor.composer).to_have_value("/nowhere to go")
+    await bob_says(visitor, sandbox, "Afterwards")
+    await expect(complaint(visitor)).to_contain_text("/nowhere")
+
+
+async def test_who_comes_back_while_it_is_being_sent_finds_the_field_empty_afterwards(
+    visitor: Visitor, sandbox: Sandbox
+) -> None:
+    sandbox.add_channel("other", members=[user.id for user in sandbox.users.values()])
+    async with on_its_way(visitor, "Mine"):
+        await visitor.go("other")
+        await expect(visitor.composer).to_have_value("")
+        await visitor.go("general")
+        await expect(visitor.composer).to_have_value("Mine")
+    await visitor.message("Mine").wait_for()
+    await expect(visitor.composer).to_have_value("")

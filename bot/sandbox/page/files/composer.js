@@ -51,14 +51,13 @@ export class Composer {
 
     /** Write here from now on; `blocked` is a sentence when nobody can. */
     show({ channel, thread = null, label, blocked = null }) {
-        const moved =
-            channel !== this.#place.channel || thread !== this.#place.thread || this.#place.you !== this.#page.you;
+        const before = this.#draft;
         this.#place = { channel, thread, you: this.#page.you };
         this.#label.textContent = label;
         this.#field.placeholder = blocked ?? label;
         this.#field.disabled = blocked !== null;
         this.node.classList.toggle("blocked", blocked !== null);
-        if (!moved) return;
+        if (this.#draft === before) return;
         this.#field.value = tab.get(this.#draft, "");
         this.#error.textContent = "";
         this.#suggestions.close();
@@ -77,6 +76,7 @@ export class Composer {
         this.#field.dispatchEvent(new Event("input", { bubbles: true }));
     }
 
+    /** Where one is and as whom: the name under which what is typed is kept. */
     get #draft() {
         const { you, channel, thread } = this.#place;
         return `draft:${you}:${channel}:${thread ?? ""}`;
@@ -113,17 +113,13 @@ export class Composer {
     async #say() {
         const text = this.#field.value;
         if (this.#busy || text.trim() === "" || this.#field.disabled) return;
-        const place = this.#place;
+        const { channel, thread } = this.#place;
         const draft = this.#draft;
         this.#wait(true);
-        const answer = await this.#page.act("say", {
-            channel: place.channel,
-            text,
-            ...(place.thread ? { thread_ts: place.thread } : {}),
-        });
+        const answer = await this.#page.act("say", { channel, text, ...(thread ? { thread_ts: thread } : {}) });
         this.#wait(false);
         if (answer.ok && tab.get(draft, "") === text) tab.set(draft, "");
-        if (place !== this.#place) {
+        if (draft !== this.#draft) {
             if (!answer.ok) this.#page.say(answer.error);
             return;
         }
