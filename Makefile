@@ -28,7 +28,7 @@ $(READY): pyproject.toml uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Breakglass needs Python 3.11 or newer. Name one: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
 	@echo "Setting up .venv (about half a minute, once)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV) \
 	  && $(BIN)/uv sync --frozen --quiet --python $(BIN)/python \
 	  || { echo "The packages could not be had. Setting up needs the network (or a mirror of PyPI), once."; exit 1; }
