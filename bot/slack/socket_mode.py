@@ -4,7 +4,7 @@ Rules: a new connection stands before the old one is let go, and the old one is 
 lost in between. A connection that does not answer our pings is over; one on which not even our own posts come
 back is replaced, however well it looks. What keeps us from Slack is said on `/ready`, with what to do, and
 tried again for ever. A process that heard Slack before and does not get it back, although Slack answers it
-otherwise, ends itself, so that its supervisor starts it anew.
+otherwise, or that fails in a way nobody foresaw, ends itself, so that its supervisor starts it anew.
 
 slack-sdk's own client is not used: it closes the old connection before it opens the next, goes on trying an
 address that opens only once, and trusts one on which nothing arrives for good (bolt-python issue 1529).
@@ -97,6 +97,7 @@ class SocketMode:
         self._echo = echo
         self._pause = pause
         self._ping = ping
+        self._keeping: asyncio.Task[None] | None = None
         self._now: Connection | None = None
         self._trouble = f"{NOTHING} yet."
         self._needs_mending = False
@@ -120,7 +121,7 @@ class SocketMode:
     @asynccontextmanager
     async def hears(self, app: AsyncApp) -> AsyncIterator[None]:
         """Takes to `app` what arrives, while the block runs. Connects beside the block."""
-        keeping = asyncio.create_task(self._keep(app))
+        self._keeping = keeping = asyncio.create_task(self._keep(app))
         try:
             yield
         finally:
@@ -202,9 +203,12 @@ class SocketMode:
 
         Raises:
             LostSlack: the last resort.
+            Exception: whatever nobody foresaw and keeps no connection any more; only another process could.
         """
         while True:
             await self._pause(LOOK)
+            if self._keeping is not None and self._keeping.done():
+                self._keeping.result()
             if self.closed() is None or self._needs_mending:
                 self._lost_since = None
                 continue

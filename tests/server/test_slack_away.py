@@ -4,10 +4,13 @@ import asyncio
 import time
 from datetime import timedelta
 
+import pytest
+
 from bot.core import events as e
 from bot.core.errors import BreakglassError
 from bot.core.model import State
 from bot.sandbox import Exchange
+from bot.slack.connection import Connection
 from bot.slack.echo import PATIENCE
 from bot.slack.http import SignedHttp
 from bot.slack.socket_mode import SocketMode
@@ -114,6 +117,23 @@ async def test_slack_asks_for_a_new_connection_and_gets_one(it: Rig) -> None:
     await it.until(lambda: it.sandbox.sockets.all() and not set(old) & set(it.sandbox.sockets.all()))
     assert (await it.alice.command("/breakglass help", REQUESTS)).ok
     await works(it)
+
+
+async def test_a_failure_nobody_foresaw_while_connecting_ends_the_server(
+    it: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody would connect again, and nothing would say so: whoever starts it anew mends that."""
+    await it.start()
+
+    async def fails(*_: object) -> None:
+        raise KeyError("nobody foresaw this")
+
+    monkeypatch.setattr(Connection, "open", fails)
+    await it.sandbox.drop_sockets()
+    await it.died()
+    (record,) = [record for record in caplog.records if "A part of the server died" in record.message]
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], KeyError)
 
 
 async def test_a_connection_that_was_cut_is_made_again(it: Rig) -> None:
