@@ -133,7 +133,7 @@ class SignedHttp:
             raise _Refusal(413, "too large")
         try:
             async with asyncio.timeout(IN_TIME):
-                body = await request.read()
+                body = await request.clone(client_max_size=LARGEST).read()
         except web.HTTPRequestEntityTooLarge:  # it had not said so beforehand
             raise _Refusal(413, "too large") from None
         except TimeoutError:
