@@ -138,7 +138,8 @@ class Panel:
         return {
             "state": state,
             "pid": life.pid,
-            "since": life.began_at,
+            "since": life.began_at if life.ended_at is None else life.ended_at,
+            "trouble": self._bot.trouble,
             "deaths": [_death(each) for each in ended[-_DEATHS:]],
         }
 

@@ -1,7 +1,8 @@
 """The bot, unchanged, as a process of its own; and what systemd would do for it: start it again.
 
 Rules: it is ended as an operator ends it, by SIGTERM. A death that nobody ordered is told, with the process's
-last words, and followed by a new start; one that cannot live is started ever more slowly, never given up.
+last words, and followed by a new start; one that cannot live, or not even be started, is tried ever more
+slowly, never given up.
 """
 
 import asyncio
@@ -21,6 +22,8 @@ READY_WITHIN: Final = 60.0
 PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds before each new start, longer while the process keeps dying young."""
 YOUNG: Final = 10.0
+
+Pause = Callable[[float], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -58,6 +61,7 @@ class Supervisor:
         is_ready: whether it answers, and Slack reaches it.
         tell: told of every end and new start.
         again: whether to start it again.
+        pause: waits before a new start.
     """
 
     def __init__(
@@ -68,15 +72,19 @@ class Supervisor:
         tell: Callable[[str], None],
         *,
         again: bool,
+        pause: Pause = asyncio.sleep,
     ) -> None:
         self._env = env
         self._log = log
         self._is_ready = is_ready
         self._tell = tell
         self._again = again
+        self._pause = pause
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
         self.lives: list[Life] = []
+        self.trouble = ""
+        """Why it could not be started when that was tried last; empty when it could."""
 
     async def __aenter__(self) -> Self:
         try:
@@ -161,19 +169,32 @@ class Supervisor:
             life.ended_at, life.code, life.last_words = time.time(), code, self.last_words()
             young = life.on_purpose != "killed" and life.ended_at - life.began_at < YOUNG
             failed = failed + 1 if young else 0
-            pause = PAUSES[min(failed, len(PAUSES) - 1)]
             words = f" Its last words:\n{life.told_words()}\n" if life.told_words() else ""
-            self._tell(f"{life.epitaph()}{words} It is started again in {pause:.0f} s.")
-            await asyncio.sleep(pause)
-            await self._start()
+            self._tell(f"{life.epitaph()}{words} It is started again in {_pause(failed):.0f} s.")
+            await self._pause(_pause(failed))
+            failed = await self._start_again(failed)
             try:
                 await self._until_ready()
-            except StageError as error:
+            except (StageError, OSError) as error:
                 self._tell(str(error))
                 continue
             if self.life.ready_at is not None:
                 took = self.life.ready_at - self.life.began_at
                 self._tell(f"The bot is back (process {self.life.pid}), ready after {took:.1f} s.")
+
+    async def _start_again(self, failed: int) -> int:
+        """Tries until it can be started, however long; returns how often in a row that was in vain."""
+        while True:
+            try:
+                await self._start()
+            except OSError as error:
+                failed += 1
+                self.trouble = f"The bot cannot be started ({error}). It is tried again."
+                self._tell(f"{self.trouble[:-1]} in {_pause(failed):.0f} s.")
+                await self._pause(_pause(failed))
+            else:
+                self.trouble = ""
+                return failed
 
     async def _stop(self) -> None:
         if self._process is None or self._process.returncode is not None:
@@ -185,3 +206,8 @@ class Supervisor:
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
+
+
+def _pause(failed: int) -> float:
+    """Seconds to wait after so many failures in a row."""
+    return PAUSES[min(failed, len(PAUSES) - 1)]

@@ -178,6 +178,14 @@ async def test_a_bot_that_dies_by_itself_is_shown_with_its_last_words_and_starte
     assert process["deaths"][-1]["words"]
 
 
+async def test_why_the_bot_cannot_be_started_stands_on_the_panel(
+    visitor: Visitor, up: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await visitor.state())["bot"]["trouble"] == ""
+    monkeypatch.setattr(up.bot, "trouble", "The bot cannot be started (no space left). It is tried again.")
+    assert (await visitor.state())["bot"]["trouble"].startswith("The bot cannot be started")
+
+
 # --- breaking it ------------------------------------------------------------------------------------------
 
 

@@ -30,7 +30,7 @@ export class Bot {
     draw(state) {
         const { bot } = state;
         this.#state.dataset.state = bot.state;
-        write(this.#state, `Process ${bot.pid} ${STATES[bot.state]}, since ${clock(bot.since)}.`);
+        write(this.#state, `Process ${bot.pid} ${STATES[bot.state]}, since ${clock(bot.since)}. ${bot.trouble}`.trim());
         this.#drawDeaths(bot.deaths);
         this.#drawVerdict(state.verdict);
     }
