@@ -188,7 +188,8 @@ GUIDE: Final = (
                 "cut",
                 "alice",
                 "Keep a session open, and wait",
-                "When the minute is over, PostgreSQL itself cuts it.",
+                "When the minute is over it is cut, and the role is taken back. Only Breakglass ends it, as "
+                "the card said: PostgreSQL alone would let her stay.",
                 lambda seen: bool(seen.cut),
                 panel="access",
             ),

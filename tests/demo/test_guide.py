@@ -1,15 +1,19 @@
 """The guide: what ticks a step, and what does not."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
 
+from bot.backends import registry
 from bot.config import load
 from bot.core.events import VOCABULARY
+from bot.core.model import Mark, Order
 from bot.demo.guide import GUIDE, Seen, Step, told
 from bot.demo.people import PEOPLE
 from bot.demo.plan import EXAMPLE
+from bot.slack.views.says import ENDED_BY
 
 STEPS: Final = {step.id: step for chapter in GUIDE for step in chapter.steps}
 ALICE, BOB, CAROL, MALLORY = (PEOPLE[who].id for who in ("alice", "bob", "carol", "mallory"))
@@ -93,3 +97,14 @@ def test_the_guide_travels_as_json_and_says_what_is_done() -> None:
     done = [step["id"] for chapter in found for step in chapter["steps"] if step["done"]]
     assert done == ["ask"]
     assert len({step["id"] for chapter in found for step in chapter["steps"]}) == len(STEPS)
+
+
+def test_it_says_of_the_end_of_the_first_access_what_the_card_says() -> None:
+    config = load(EXAMPLE, {}, need=())
+    terms = config.policy.accesses["prod-db-read"]
+    made = config.backends[terms.backend]
+    env = {"PROD_DB_URL": "postgresql://broker@127.0.0.1/prod"}
+    backend = registry.create(made.kind, made.settings, name="prod-db", installation="example", env=env)
+    order = Order(Mark("bg-example-7k3q2m"), "alice", terms.scope, datetime.now(UTC) + timedelta(minutes=1))
+    says, _, _ = ENDED_BY[backend.ending(order).by].partition(":")
+    assert says in STEPS["cut"].text
