@@ -6,3 +6,8 @@ Read it from the inside out. `core` is pure: what a request is, how it may chang
 """
 
 __version__ = "0.1.0"
+
+
+def to_install(extra: str) -> str:
+    """How to get an extra, as a sentence. No registry has this package: what bears its name is another's."""
+    return f"In a checkout of Breakglass, run: pip install '.[{extra}]'"

@@ -7,21 +7,39 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from bot.access import Access, Provider
 from bot.backends import Closes, Inside, registry
 from bot.backends.outside import Outside
 from bot.backends.settings import Misconfigured
-from bot.config import Config
+from bot.config import Config, ConfigError
 from bot.core.errors import BreakglassError
 from bot.factors import Factors
 from bot.mfa import Vault
-from bot.store import Clock, Store, open_engine, require_current, require_here
+from bot.store import Clock, Store, is_file, open_engine, require_current, require_here, shown
 
 
 def utc_now() -> datetime:
     """The clock of everything that runs for real."""
     return datetime.now(UTC)
+
+
+def require_there(url: str) -> None:
+    """Silent unless the database is a file that is not there. Opening it would leave an empty one behind.
+
+    Raises:
+        ConfigError: with the command that makes it.
+    """
+    if is_file(url) and not Path(shown(url)).exists():
+        raise ConfigError(
+            [
+                (
+                    f"BREAKGLASS_DATABASE_URL: There is no database at {shown(url)}. Mend the address, or "
+                    "make the database there: breakglass migrate"
+                )
+            ]
+        )
 
 
 def providers_of(config: Config, env: Mapping[str, str], *, complete: bool = True) -> dict[str, Provider]:
@@ -67,12 +85,15 @@ async def office(
     reached from here is said for each access, and holds up no other.
 
     Raises:
+        ConfigError: the database is not there.
         SchemaOutdated: run `breakglass migrate`.
         Moved: the history was copied elsewhere and grows there.
         BreakglassError: the database is another installation's, or a grant in force has no backend.
     """
+    url = config.environment.database_url.reveal()
+    require_there(url)
     async with AsyncExitStack() as stack:
-        engine = open_engine(config.environment.database_url.reveal())
+        engine = open_engine(url)
         stack.push_async_callback(engine.dispose)
         await require_current(engine)
         await require_here(engine)

@@ -140,7 +140,7 @@ def allowed(each: Import) -> bool:
                 return True
         elif within(each.target, {module}):
             return True
-    return each.target == "bot" and each.name == "__version__"
+    return each.target == "bot" and each.name in {"__version__", "to_install"}
 
 
 def test_every_module_belongs_to_a_room_of_the_table() -> None:

@@ -1,6 +1,7 @@
-"""What the documentation names must be there: tests, files, commands."""
+"""What the documentation names must be there: tests, files, sections of files."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ PAGES = [
     ROOT / "SECURITY.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
+WRITTEN = ("*", ".ci/*", "bot/**/*", "config/*", "docs/**/*", "packaging/*")
+"""Everything that people read or run."""
 
 
 def test_every_test_that_a_page_names_exists() -> None:
@@ -24,8 +27,40 @@ def test_every_test_that_a_page_names_exists() -> None:
     assert named - written == set()
 
 
+def anchors(page: Path) -> set[str]:
+    """The names of a page's sections, as GitHub and others make them of its headings."""
+    prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    found: Counter[str] = Counter()
+    names = set()
+    for heading in re.findall(r"^#{1,6} +(.+?)[ #]*$", prose, re.MULTILINE):
+        words = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading)
+        name = re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-")
+        names.add(f"{name}-{found[name]}" if found[name] else name)
+        found[name] += 1
+    return names
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
-    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+def test_every_link_leads_to_a_file_and_a_section_that_are_there(page: Path) -> None:
+    missing = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        file, _, section = link.partition("#")
+        if "://" in link:
+            continue
+        target = page.parent / file if file else page
+        if not target.exists() or (section and section not in anchors(target)):
+            missing.append(link)
     assert missing == []
+
+
+def test_nothing_says_to_install_a_package_that_we_have_not_published() -> None:
+    """Whoever registers our name would be installed beside the keys of production."""
+    asked = re.compile(r"""\b(pipx?|uvx?|poetry)\b[^\n]*?[ '"]breakglass(?=[\[=~<>'" ]|$)""", re.MULTILINE)
+    files = [file for name in WRITTEN for file in ROOT.glob(name) if file.is_file()]
+    assert len(files) > 150
+    wrong = {
+        f"{file.relative_to(ROOT)}: {match[0]}"
+        for file in files
+        for match in asked.finditer(file.read_text(errors="ignore"))
+    }
+    assert wrong == set()

@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast
 
 from pydantic import BaseModel, ValidationError
 
+from bot import to_install
 from bot.backends import Backend
 from bot.backends.settings import Misconfigured
 
@@ -85,11 +86,9 @@ def load(kind: str) -> Kind:
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] == "bot":
             raise
-        extra = (
-            f"pip install 'breakglass[{EXTRAS[kind]}]'" if kind in EXTRAS else "the package that offers it"
-        )
+        extra = to_install(EXTRAS[kind]) if kind in EXTRAS else "Install the package that offers it."
         raise Misconfigured(
-            f"The backend kind {kind} needs {missing.name}, which is not installed. Install {extra}."
+            f"The backend kind {kind} needs {missing.name}, which is not installed. {extra}"
         ) from None
     raise Misconfigured(f"There is no backend kind {kind!r}. Known here: {', '.join(kinds())}.")
 

@@ -209,7 +209,7 @@ def _enrolling(policy: Policy, roster: Roster, enrolled: Collection[PersonId]) -
             f"roles.{role}",
             f"{names([person], roster)} has no second factor yet, "
             f"and so cannot {_any(sorted(needed[person]))}.",
-            f"Issue an enrolment token: breakglass enroll --person {person}",
+            f"Start the server, then give them a token: breakglass enroll --person {person}",
             Step.FACTORS,
         )
 

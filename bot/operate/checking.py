@@ -176,14 +176,14 @@ def _of_keys(sentence: str, fix: str) -> Finding:
 
 
 def _unreadable(text: str) -> Finding:
-    """A database that is not there yet is no mistake: a server on a file makes it."""
+    """A database that is not there yet is no mistake, but the next thing to do."""
     sentence, _, fix = text.removeprefix("BREAKGLASS_DATABASE_URL: ").partition(". ")
     new = sentence.startswith("There is no database")
     return Finding(
         Severity.WARNING if new else Severity.ERROR,
         "BREAKGLASS_DATABASE_URL",
         f"{sentence.removesuffix('.')}.",
-        "The server makes it when it starts, or now: breakglass migrate" if new else fix or "Mend that.",
+        fix or "Mend that.",
     )
 
 
@@ -218,10 +218,9 @@ def check_text(report: Report) -> str:
             lines.append(f"    {SIGNS[row['severity']]} {row['key']}: {row['sentence']}")
             if at == len(here) or here[at]["fix"] != row["fix"]:  # several with one mending: said once
                 lines.append(f"        {row['fix']}")
-    missing = sum(stand["state"] != State.DONE for stand in report["steps"])
-    if missing:
-        steps = "1 step is" if missing == 1 else f"{missing} steps are"
-        return "\n".join(
-            [*lines, "", f"{steps} not done. Mend what is marked ✗ from the top, then check again."]
-        )
-    return "\n".join([*lines, "", "Nothing is missing that can be seen from here.", UNSEEN])
+    left = [stand["state"] for stand in report["steps"] if stand["state"] != State.DONE]
+    if not left:
+        return "\n".join([*lines, "", "Nothing is missing that can be seen from here.", UNSEEN])
+    steps = "1 step is" if len(left) == 1 else f"{len(left)} steps are"
+    mend = "Mend what is marked ✗ from the top" if State.MISSING in left else "Do what is said under the ·"
+    return "\n".join([*lines, "", f"{steps} not done. {mend}, then check again."])

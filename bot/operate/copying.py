@@ -9,7 +9,7 @@ from typing import TypedDict
 
 from bot.config import COPY, VERIFY, ConfigError, Environment
 from bot.core.errors import BreakglassError
-from bot.office import utc_now
+from bot.office import require_there, utc_now
 from bot.operate.verifying import keys_of, report_on
 from bot.store import (
     Reader,
@@ -52,7 +52,7 @@ async def copied(env: Mapping[str, str], tell: Callable[[str], None]) -> CopiedR
     """
     environment = Environment.read(env, need=COPY)
     here, there = environment.database_url.reveal(), environment.copy_to.reveal()
-    _require_file(here)
+    require_there(here)
     if _named(here) == _named(there):
         raise ConfigError(["BREAKGLASS_COPY_TO: It names the same database as BREAKGLASS_DATABASE_URL."])
     keys, memory = keys_of(env, ())
@@ -88,7 +88,7 @@ async def copied(env: Mapping[str, str], tell: Callable[[str], None]) -> CopiedR
 async def cancelled(env: Mapping[str, str]) -> bool:
     """Takes the mark off the source of a copy that is never to be used. Returns whether there was one."""
     url = Environment.read(env, need=VERIFY).database_url.reveal()
-    _require_file(url)
+    require_there(url)
     async with only_server(url):
         engine = open_engine(url)
         try:
@@ -111,8 +111,3 @@ def copied_text(found: CopiedRow) -> str:
 
 def _named(url: str) -> str:
     return str(Path(shown(url)).resolve()) if is_file(url) else shown(url)
-
-
-def _require_file(url: str) -> None:
-    if is_file(url) and not Path(shown(url)).exists():
-        raise ConfigError([f"BREAKGLASS_DATABASE_URL: There is no database at {shown(url)}."])

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import TypedDict
 
 from bot.audit.checkpoint import Signer
@@ -34,14 +35,22 @@ def keygen(config: Config, file: Path) -> Keys:
     """A signing key in a new file, and a key for secrets at rest.
 
     Raises:
-        BreakglassError: the file exists; a key is never overwritten.
+        BreakglassError: the file exists, and a key is never overwritten; or it cannot be made there.
     """
     try:
         signer = Signer.generate(origin_of(config), file)
+    except FileExistsError:
+        raise BreakglassError(
+            f"{file} is there already, and a key is never overwritten. Name another file with --signing-key."
+        ) from None
+    except FileNotFoundError:
+        raise BreakglassError(
+            f"{file} cannot be made: there is no folder {file.parent}. Make it, for the user who runs the "
+            f"server alone: mkdir -p -m 700 {quote(str(file.parent))}"
+        ) from None
     except OSError as error:
         raise BreakglassError(
-            f"{file} cannot be made ({error.strerror}), and a key is never overwritten. "
-            "Name another file with --signing-key."
+            f"{file} cannot be made ({error.strerror}). Name another file with --signing-key, or mend that."
         ) from None
     return {
         "signing_key_file": str(file),

@@ -2,13 +2,12 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TypedDict
 
-from bot.config import VERIFY, ConfigError, Environment
+from bot.config import VERIFY, Environment
 from bot.core.machine import SAYS
 from bot.core.model import Request, State
-from bot.office import utc_now
+from bot.office import require_there, utc_now
 from bot.store import Reader, open_engine, require_current
 
 
@@ -37,11 +36,7 @@ async def reading(env: Mapping[str, str]) -> AsyncIterator[Reader]:
         SchemaOutdated: it is another version's.
     """
     url = Environment.read(env, need=VERIFY).database_url.reveal()
-    file = Path(url.partition(":///")[2]) if url.startswith("sqlite") else None
-    if file is not None and not file.exists():
-        raise ConfigError(
-            [f"BREAKGLASS_DATABASE_URL: There is no database at {file}. Has the server run yet?"]
-        )
+    require_there(url)
     engine = open_engine(url)
     try:
         await require_current(engine)

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from bot import to_install
 from bot.core.errors import BreakglassError
 from bot.store.address import is_file
 
@@ -50,7 +51,7 @@ async def one_writer(connection: AsyncConnection) -> None:
 
 def _open_postgres(url: str, *, patient: bool) -> AsyncEngine:
     if find_spec("asyncpg") is None:
-        raise BreakglassError("PostgreSQL needs asyncpg. Install it: pip install 'breakglass[postgres]'")
+        raise BreakglassError(f"PostgreSQL needs asyncpg, which is not installed. {to_install('postgres')}")
     from bot.store import postgres  # noqa: PLC0415  its client is an extra
 
     return create_async_engine(

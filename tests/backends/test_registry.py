@@ -37,7 +37,7 @@ def test_a_missing_client_library_names_the_extra(monkeypatch: pytest.MonkeyPatc
     for module in [name for name in sys.modules if name.startswith("bot.backends.postgres")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "asyncpg", None)
-    with pytest.raises(Misconfigured, match=r"postgres needs asyncpg.*breakglass\[postgres\]"):
+    with pytest.raises(Misconfigured, match=r"postgres needs asyncpg.*pip install '\.\[postgres\]'"):
         registry.load("postgres")
 
 

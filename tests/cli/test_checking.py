@@ -67,6 +67,21 @@ async def test_a_sound_installation_is_walked_through_to_the_end(it: Rig) -> Non
     assert "type /breakglass in Slack" in said.out, "what cannot be seen from here is said"
 
 
+async def test_a_database_that_is_not_there_yet_is_the_one_thing_to_do(it: Rig) -> None:
+    """No mistake, so the exit code is 0; what is to be done is said, and doing it is enough."""
+    it.env["BREAKGLASS_DATABASE_URL"] = f"sqlite:///{it.home}/new.db"
+    said = await it.breakglass("check")
+    assert (said.code, said.err) == (0, "")
+    assert "✗" not in said.out
+    assert "· 6. The database" in said.out
+    last = said.out.splitlines()[-1]
+    assert last == "1 step is not done. Do what is said under the ·, then check again."
+    below = said.out.partition("· 6.")[2].splitlines()[2]
+    assert below.strip() == "Mend the address, or make the database there: breakglass migrate"
+    assert (await it.breakglass("migrate")).code == 0
+    assert "✓ 6. The database" in (await it.breakglass("check")).out
+
+
 async def test_without_any_environment_everything_that_is_missing_is_said(it: Rig) -> None:
     bare = {name: "" for name in it.env if name.startswith(("SLACK_", "BREAKGLASS_S", "BREAKGLASS_D"))}
     said = await asyncio.to_thread(command, {**it.env, **bare}, "check")

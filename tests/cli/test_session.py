@@ -94,13 +94,29 @@ def test_a_database_that_is_not_there_or_not_migrated_says_what_to_run(tmp_path:
     assert (said.code, said.out) == (2, "")
     assert said.err == (
         f"breakglass: BREAKGLASS_DATABASE_URL: There is no database at {tmp_path}/none.db. "
-        "Has the server run yet?\n"
+        "Mend the address, or make the database there: breakglass migrate\n"
     )
     sqlite3.connect(tmp_path / "none.db").close()
     (tmp_path / "none.db").touch()
     said = command(env, "status")
     assert (said.code, said.out) == (1, "")
     assert said.err.endswith("Run: breakglass migrate\n")
+
+
+@pytest.mark.parametrize(
+    "words", [["enroll", "--person", ALICE], ["revoke", "--all"], ["status"], ["verify"]]
+)
+async def test_a_command_on_a_database_that_is_not_there_leaves_none_behind(
+    it: Rig, words: list[str]
+) -> None:
+    file = it.home / "elsewhere.db"
+    it.env["BREAKGLASS_DATABASE_URL"] = f"sqlite:///{file}"
+    said = await it.breakglass(*words)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.endswith("make the database there: breakglass migrate\n")
+    assert not file.exists()
+    assert (await it.breakglass("migrate")).code == 0
+    assert (await it.breakglass(*words)).err == ""
 
 
 async def test_status_lists_what_is_not_over_oldest_first(it: Rig) -> None:
@@ -168,10 +184,29 @@ async def test_keygen_never_overwrites_a_key(it: Rig) -> None:
     said = await it.breakglass("keygen", "--signing-key", str(file))
     assert (said.code, said.out) == (1, "")
     assert said.err == (
-        f"breakglass: {file} cannot be made (File exists), and a key is never overwritten. "
+        f"breakglass: {file} is there already, and a key is never overwritten. "
         "Name another file with --signing-key.\n"
     )
     assert file.read_text() == before
+
+
+async def test_keygen_in_a_folder_that_is_not_there_says_how_to_make_it(it: Rig) -> None:
+    file = it.home / "not there" / "signing.key"
+    said = await it.breakglass("keygen", "--signing-key", str(file))
+    assert (said.code, said.out) == (1, "")
+    assert "there is no folder" in said.err
+    assert "overwritten" not in said.err
+    mend = said.err.rpartition(": ")[2].strip()
+    await asyncio.to_thread(subprocess.run, mend, shell=True, check=True)
+    assert (await it.breakglass("keygen", "--signing-key", str(file))).code == 0
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+async def test_keygen_where_no_file_can_be_made_says_why(it: Rig) -> None:
+    said = await it.breakglass("keygen", "--signing-key", str(it.home / "signing.key" / "new.key"))
+    assert (said.code, said.out) == (1, "")
+    assert "cannot be made (Not a directory)" in said.err
+    assert "overwritten" not in said.err
 
 
 async def test_the_keys_that_keygen_makes_are_those_the_server_takes(it: Rig) -> None:

@@ -165,6 +165,16 @@ def test_an_option_that_would_do_nothing_is_refused(temporary: Path, words: list
     assert words[-2] in demo.said
 
 
+def test_a_tour_that_is_told_two_places_for_its_history_is_refused(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BREAKGLASS_DATABASE_URL", f"sqlite:///{temporary}/kept.db")
+    demo = Started(temporary, "--tour", "--store", "postgres")
+    assert demo.wait() == 2
+    assert "--store and BREAKGLASS_DATABASE_URL both say where the history is kept" in demo.said
+    assert demo.left() == []
+
+
 def test_without_the_extra_it_says_what_to_install(temporary: Path) -> None:
     """A module of that name that cannot be found, as where the extra was not installed."""
     hide = (
@@ -174,7 +184,7 @@ def test_without_the_extra_it_says_what_to_install(temporary: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", hide], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 2
-    assert "pip install 'breakglass[demo]'" in done.stderr
+    assert "In a checkout of Breakglass, run: pip install '.[demo]'" in done.stderr
     assert list(temporary.iterdir()) == []
 
 
