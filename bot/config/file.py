@@ -75,7 +75,7 @@ class Http(Table):
     """Where this server listens: for the machines that watch it and, with the transport `http`, for Slack."""
 
     listen: Annotated[str, BeforeValidator(_address)] = "127.0.0.1:8080"
-    """Host and port. Keep it private: Slack reaches a proxy in front of it. Port 0 takes any free one."""
+    """Host and port. Keep it private, behind a proxy; in a container `0.0.0.0:8080`. Port 0: any free one."""
 
     @property
     def host(self) -> str:
