@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core import events as e
+from bot.core.errors import BreakglassError
 from bot.demo.ports import free_port
 from bot.store import (
     AlreadyServed,
@@ -56,6 +57,12 @@ async def why(url: str) -> str:
 
 
 # --- what an operator gets wrong ------------------------------------------------------------------------
+
+
+async def test_without_the_client_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.store.engine.find_spec", lambda _: None)
+    with pytest.raises(BreakglassError, match=r"needs asyncpg.*In a checkout.*pip install '\.\[postgres\]'"):
+        open_engine("postgresql+asyncpg://app@127.0.0.1/breakglass")
 
 
 async def test_a_wrong_password_names_the_role_and_not_the_password(place: Addresses) -> None:
