@@ -1,15 +1,17 @@
 """The whole story in a browser, the bot as it ships behind it: asked, approved, used, ended, reviewed."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Locator, expect
+from playwright.async_api import Browser, Locator, Route, expect
 
 from bot.demo.database import WheelMissing
 from bot.demo.demo import Demo, running
 from bot.demo.narrator import Narrator
+from bot.demo.people import PEOPLE
 from bot.demo.plan import Plan
 from tests.page.browser import DESK, PHONE, accessible, picture, window
 from tests.page.visitor import Visitor
@@ -181,6 +183,25 @@ async def test_asked_approved_used_ended_reported_reviewed(story: Story) -> None
     await story.visitor.submit()
     await expect(card).to_contain_text("Ended and reviewed")
     await picture(story.page, "card-reviewed")
+
+
+async def test_nobody_is_shown_the_code_of_whom_one_was_before(story: Story) -> None:
+    """The server's answer about Bob takes a while; until it is there, his phone shows nothing."""
+    panel, go = story.page.get_by_role("complementary"), asyncio.Event()
+
+    async def slowly(route: Route) -> None:
+        await go.wait()
+        await route.continue_()
+
+    code = panel.locator(".bs-code")
+    await expect(code).to_have_text(re.compile(r"\d{3} \d{3}"), timeout=40_000)
+    await story.page.route(f"**/beside/api/state?as={PEOPLE['bob'].id}", slowly)
+    await story.visitor.be("Bob")
+    await expect(panel.get_by_role("heading", name=re.compile("^Bob.s phone$"))).to_be_visible()
+    await expect(code).to_have_text("••• •••")
+    await expect(panel.get_by_role("button", name="Copy the code")).to_have_count(0)
+    go.set()
+    await expect(code).to_have_text(re.compile(r"\d{3} \d{3}"), timeout=40_000)
 
 
 async def test_nobody_approves_their_own_request_nor_without_a_role(story: Story) -> None:

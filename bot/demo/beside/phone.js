@@ -44,8 +44,13 @@ export class Phone {
     draw(state, now) {
         this.#state = state;
         const { phone } = state;
-        const name = firstName(this.#context.person(state.you));
+        const you = this.#context.you();
+        const name = firstName(this.#context.person(you));
         write(this.#title, `${name}’s phone`);
+        if (state.you !== you) {
+            this.#takenOut();
+            return;
+        }
         this.#screen.hidden = this.#wrong.hidden = !phone.has;
         this.#none.hidden = phone.has;
         if (!phone.has) {
@@ -64,6 +69,13 @@ export class Phone {
         write(this.#misses, missed(phone, locked));
         this.#misses.hidden = phone.misses === 0;
         this.#again.hidden = !locked;
+    }
+
+    /** Nobody's code is shown as another's: until the server has said this person's, there is none. */
+    #takenOut() {
+        write(this.#code, NONE);
+        write(this.#left, "One moment …");
+        this.#take.hidden = this.#bar.hidden = this.#wrong.hidden = this.#none.hidden = true;
     }
 
     async #enrol() {
