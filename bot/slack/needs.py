@@ -16,6 +16,7 @@ METHODS_USED: Final[Mapping[str, tuple[str, ...]]] = {
     "conversations_history": ("channels:history", "groups:history"),
     "conversations_info": ("channels:read", "groups:read"),
     "conversations_open": ("im:write",),
+    "usergroups_list": ("usergroups:read",),
     "usergroups_users_list": ("usergroups:read",),
     "users_info": ("users:read",),
     "views_open": (),

@@ -1,14 +1,15 @@
 """Who is who, as Slack says. Answers come from memory; Slack is asked beside the work, not in its way.
 
-Rules: a role is the people it lists and the members of its user groups, nobody else. What is remembered is at
-most `MAX_AGE` old: Slack's own events renew it within seconds, a refresh every minute catches lost ones, and
-what is older is asked for again before anybody decides on it. When Slack does not answer, nobody has a say.
+Rules: a role is the people it lists and the members of its user groups, nobody else. Nobody decides on what
+is older than `MAX_AGE`: Slack's own events renew it within seconds, a refresh every minute catches lost ones,
+and what is too old all the same is asked for at the click. The refresh leaves half of what Slack allows to
+the clicks, and they do not stand in line behind it. When Slack does not answer, nobody has a say.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple, Protocol
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
@@ -21,6 +22,15 @@ from bot.store import Clock
 
 MAX_AGE: Final = timedelta(minutes=5)
 REFRESH: Final = timedelta(minutes=1)
+PEOPLE_AT_ONCE: Final = 50
+"""People who are asked for in one refresh. Slack allows at least 100 calls of users.info in a minute (tier 4)
+and 20 of usergroups.list (tier 2), which gives all groups (docs.slack.dev, apis/web-api/rate-limits)."""
+
+_CALLS: Final = 4
+"""Calls of the refresh that are under way together."""
+
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
 Pause = Callable[[float], Awaitable[None]]
 """Waits that many seconds: `asyncio.sleep`, unless a test is in a hurry."""
 
@@ -53,6 +63,14 @@ class Role(Protocol):
         ...
 
 
+class _Known(NamedTuple):
+    """A person as Slack gave them, None when it knows none; when it was asked, and its number among all."""
+
+    person: Person | None
+    at: datetime
+    turn: int
+
+
 class SlackPeople:
     """The directory of one workspace.
 
@@ -70,9 +88,12 @@ class SlackPeople:
         self._roles = roles
         self._clock = clock
         self._pause = pause
-        self._people: dict[PersonId, tuple[Person | None, datetime]] = {}
-        self._groups: dict[str, tuple[frozenset[PersonId], datetime]] = {}
-        self._asking = asyncio.Semaphore(8)
+        self._people: dict[PersonId, _Known] = {}
+        self._turn = 0
+        self._groups: dict[str, frozenset[PersonId]] = {}
+        self._groups_at = _NEVER
+        self._regrouped: dict[str, int] = {}
+        self._asking_groups: asyncio.Task[None] | None = None
         self.team = ""
 
     async def roster(self, *persons: PersonId) -> Roster:
@@ -84,9 +105,9 @@ class SlackPeople:
         try:
             async with asyncio.TaskGroup() as group:
                 for person in {*persons} - {OPERATOR, SYSTEM}:
-                    group.create_task(self._person(person))
-                for handle in self._handles():
-                    group.create_task(self._group(handle))
+                    if self._is_old(self._asked(person)):
+                        group.create_task(self._ask_person(person))
+                group.create_task(self._fresh_groups())
         except* TROUBLE:
             raise Refused(
                 "Slack does not answer who is who, so nothing can be decided now. Try again in a moment; "
@@ -97,10 +118,10 @@ class SlackPeople:
 
     def known(self) -> Roster:
         """What is remembered, however old: enough to take access away, never to give it."""
-        people = {id: person for id, (person, _) in self._people.items() if person is not None}
+        people = {id: person for id, (person, *_) in self._people.items() if person is not None}
         roles = {
             name: frozenset(map(PersonId, role.users)).union(
-                *(self._groups[handle][0] for handle in role.groups if handle in self._groups)
+                *(self._groups.get(handle, frozenset()) for handle in role.groups)
             )
             for name, role in self._roles.items()
         }
@@ -108,69 +129,104 @@ class SlackPeople:
 
     def faces(self) -> Faces:
         """What people are called, and whom to mention for a role: its groups, and the people it lists."""
-        names = {id: person.name for id, (person, _) in self._people.items() if person is not None}
+        names = {id: person.name for id, (person, *_) in self._people.items() if person is not None}
         return Faces(names, {name: (*role.users, *role.groups) for name, role in self._roles.items()})
 
     async def keep_fresh(self) -> None:
-        """Asks again every minute for everyone in a role, until cancelled."""
+        """Refreshes every minute, until cancelled. The first time was at the start: `refresh()`."""
         while True:
-            await self.refresh()
             await self._pause(REFRESH.total_seconds())
+            await self.refresh()
 
     async def refresh(self) -> None:
-        """Asks again now; what Slack does not answer stays as old as it is."""
-        asked = [self._ask_group(handle) for handle in self._handles()]
-        await asyncio.gather(*asked, return_exceptions=True)
+        """Asks again now for all groups, and for those in a role of whom the oldest is known.
+
+        What Slack does not answer stays as old as it is.
+        """
+        await asyncio.gather(self._ask_groups(), return_exceptions=True)
         everyone = frozenset().union(*self.known().roles.values())
-        people = [self._ask_person(person) for person in everyone]
-        await asyncio.gather(*people, return_exceptions=True)
+        oldest = iter(sorted(everyone, key=self._asked)[:PEOPLE_AT_ONCE])
+
+        async def ask_on() -> None:
+            for person in oldest:
+                await asyncio.gather(self._ask_person(person), return_exceptions=True)
+
+        await asyncio.gather(*(ask_on() for _ in range(_CALLS)))
 
     # --- Slack's events ---------------------------------------------------------------------------------
 
     def changed(self, user: Mapping[str, Any]) -> None:
         """`user_change`: Slack sends the whole user."""
-        self._people[PersonId(user["id"])] = (read_person(user, self.team), self._clock())
+        self._keep(PersonId(user["id"]), read_person(user, self.team), self._now())
 
     def regrouped(self, handle: str) -> None:
-        """`subteam_members_changed` and the like: forget the group, so that it is asked for at once."""
-        self._groups.pop(handle, None)
+        """`subteam_members_changed` and the like: the group is asked for before anybody decides.
+
+        Until then its members are remembered: they may still take access away.
+        """
+        if handle in self._handles():
+            self._regrouped[handle] = self._now()[1]
 
     # --- asking Slack -----------------------------------------------------------------------------------
 
     def _handles(self) -> set[str]:
         return {handle for role in self._roles.values() for handle in role.groups}
 
-    async def _person(self, id: PersonId) -> None:
-        known = self._people.get(id)
-        if known is None or self._clock() - known[1] > MAX_AGE:
-            await self._ask_person(id)
+    def _asked(self, id: PersonId) -> datetime:
+        return self._people[id].at if id in self._people else _NEVER
 
-    async def _group(self, handle: str) -> None:
-        known = self._groups.get(handle)
-        if known is None or self._clock() - known[1] > MAX_AGE:
-            await self._ask_group(handle)
+    def _is_old(self, asked: datetime) -> bool:
+        return self._clock() - asked > MAX_AGE
+
+    def _now(self) -> tuple[datetime, int]:
+        """What time it is, and a number for what begins now."""
+        self._turn += 1
+        return self._clock(), self._turn
+
+    def _keep(self, id: PersonId, person: Person | None, asked: tuple[datetime, int]) -> None:
+        """Unless something that began later is known: an answer under way knows nothing of a newer event."""
+        known = self._people.get(id)
+        if known is None or known.turn < asked[1]:
+            self._people[id] = _Known(person, *asked)
 
     async def _ask_person(self, id: PersonId) -> None:
-        async with self._asking:
-            try:
-                answer = await self._client.users_info(user=id)
-            except SlackApiError as error:
-                if said(error) not in {"user_not_found", "user_not_visible"}:
-                    raise
-                self._people[id] = (None, self._clock())
-                return
-        self._people[id] = (read_person(answer["user"], self.team), self._clock())
+        asked = self._now()
+        try:
+            answer = await self._client.users_info(user=id)
+        except SlackApiError as error:
+            if said(error) not in {"user_not_found", "user_not_visible"}:
+                raise
+            self._keep(id, None, asked)
+        else:
+            self._keep(id, read_person(answer["user"], self.team), asked)
 
-    async def _ask_group(self, handle: str) -> None:
-        async with self._asking:
-            try:
-                answer = await self._client.usergroups_users_list(usergroup=handle)
-            except SlackApiError as error:
-                if said(error) != "no_such_subteam":
-                    raise
-                self._groups[handle] = (frozenset(), self._clock())  # a group that is gone is nobody
-                return
-        self._groups[handle] = (frozenset(map(PersonId, answer["users"])), self._clock())
+    async def _fresh_groups(self) -> None:
+        for _ in range(2):  # an answer that was under way already may not know of a change
+            if self._is_old(self._groups_at) or self._regrouped:
+                await self._ask_groups()
+
+    async def _ask_groups(self) -> None:
+        """Asks once for however many want to know."""
+        if not self._handles():
+            return
+        if self._asking_groups is None:
+            self._asking_groups = asyncio.create_task(self._ask_all_groups())
+            self._asking_groups.add_done_callback(self._groups_asked)
+        await asyncio.shield(self._asking_groups)
+
+    async def _ask_all_groups(self) -> None:
+        at, turn = self._now()
+        answer = await self._client.usergroups_list(include_users=True)
+        there = {group["id"]: group.get("users", ()) for group in answer["usergroups"]}
+        # A group that is gone, or disabled, is nobody.
+        self._groups = {h: frozenset(map(PersonId, there.get(h, ()))) for h in self._handles()}
+        self._groups_at = at
+        self._regrouped = {h: told for h, told in self._regrouped.items() if told > turn}
+
+    def _groups_asked(self, asking: asyncio.Task[None]) -> None:
+        self._asking_groups = None
+        if not asking.cancelled():
+            asking.exception()  # told to whoever waited; nobody may have
 
 
 def read_person(user: Mapping[str, Any], team: str) -> Person:

@@ -104,7 +104,7 @@ async def test_while_slack_does_not_say_who_is_who_nobody_is_let_in(it: Rig) -> 
     await it.start()
     request = await it.asks()
     card = await it.card(request.id)
-    it.sandbox.faults.add(method="usergroups.users.list", kind="503", times=10_000)
+    it.sandbox.faults.add(method="usergroups.list", kind="503", times=10_000)
     it.sandbox.set_usergroup(LEADS, [CAROL, BOB])
     await it.until(lambda: it.sandbox.wire_log.events("subteam_members_changed"))
     await it.sandbox.quiet()
