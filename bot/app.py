@@ -190,7 +190,11 @@ async def run(server: Server, stop: asyncio.Event) -> None:
             work.start(server.channel.keep_checking())
             work.start(server.delivery.run())
             counter = bolt.Counter(
-                desk=server.desk, store=store, client=server.client, channels=server.channels
+                desk=server.desk,
+                store=store,
+                client=server.client,
+                channels=server.channels,
+                pause=server.pause,
             )
             stack.push_async_callback(_briefly, counter.aside.settle)
             app = bolt.build_app(counter, lambda app: watch.register(app, server.people, server.channel))

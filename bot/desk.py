@@ -38,13 +38,16 @@ from bot.core.model import (
 )
 from bot.factors import MISSED, Factors
 from bot.mfa import Enrolment
-from bot.store import Raced, Store, also
+from bot.store import Raced, Store, UnknownRequest, also
 
 RACES: Final = 5
 """Lost races before somebody is told to try again; each needs another commit on the same request."""
 
 PATIENCE: Final = timedelta(seconds=1)
 """Ending access waits no longer than this for the directory."""
+
+TOO_LATE: Final = "stale"
+"""The code of an attempt that the request had moved on from: nobody's fault, and no alarm."""
 
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -434,17 +437,32 @@ class Desk:
     async def _refusals(
         self, verb: str, person: PersonId, about: RequestId | None = None, keys: tuple[str, ...] = ()
     ) -> AsyncIterator[None]:
-        """Records a refusal before it is told. A form to mend is not an attempt at anything."""
+        """Records what comes to nothing before it is told. A form to mend is not an attempt at anything.
+
+        Raises:
+            Duplicate: in place of `Stale`, when this very interaction is what counted.
+        """
+        steps = [also.first_time(key) for key in keys]
         try:
             yield
         except Refused as refusal:
-            steps = [also.first_time(key) for key in keys]
             if refusal.code in MISSED:
                 missed = e.ProofRefused(actor=person, method=Mfa.TOTP, code=refusal.code, about=about)
-                await self.store.note(missed, also=[*steps, also.count_failure(person)])
+                await self.factors.missed(missed, *steps)
             elif refusal.code not in _FORM_MISTAKES:
                 refused = e.AttemptRefused(actor=person, verb=verb, code=refusal.code, about=about)
                 await self.store.note(refused, also=steps)
+            raise
+        except Raced:
+            raise  # nothing was decided: the verb looks again
+        except Stale:
+            late = e.AttemptRefused(actor=person, verb=verb, code=TOO_LATE, about=about)
+            await self.store.note(late, also=steps)
+            raise
+        except UnknownRequest:
+            # The id is what somebody typed, so it does not stand in the line.
+            unknown = e.AttemptRefused(actor=person, verb=verb, code="unknown_request")
+            await self.store.note(unknown, also=steps)
             raise
 
 

@@ -8,6 +8,7 @@ Slack accounts cannot enrol each other: only the operator issues tokens.
 import hashlib
 import hmac
 import secrets
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
@@ -70,6 +71,18 @@ class Factors:
     async def _is_not_locked(self, person: PersonId) -> None:
         if await self._store.failures(person, WRONG_CODES_WITHIN) >= WRONG_CODES:
             raise _locked()
+
+    async def missed(self, miss: e.ProofRefused, *steps: also.Step) -> None:
+        """Counts a miss as it is recorded. The one that locks says so in the same transaction, so once."""
+        person = miss.actor
+        while True:
+            before = await self._store.failures(person, WRONG_CODES_WITHIN)
+            locks = [e.LockedOut(actor=person, person=person)] if before + 1 == WRONG_CODES else []
+            # Another miss may be recorded just now: then the count is looked up anew.
+            same = also.failures_are(before, person, WRONG_CODES_WITHIN)
+            with suppress(also.Miscounted):
+                await self._store.note(miss, *locks, also=[*steps, same, also.count_failure(person)])
+                return
 
     async def issue_enrolment(self, person: PersonId, actor: PersonId) -> Secret:
         """A one-time token with which `person`, and nobody else, can enrol within 24 hours."""

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.core.events import VOCABULARY
+
 ROOT = Path(__file__).parents[1]
 PAGES = [
     ROOT / "README.md",
@@ -64,3 +66,12 @@ def test_nothing_says_to_install_a_package_that_we_have_not_published() -> None:
         for match in asked.finditer(file.read_text(errors="ignore"))
     }
     assert wrong == set()
+
+
+def test_every_event_and_code_that_the_page_on_bad_input_names_is_one() -> None:
+    page = (ROOT / "docs" / "bad-input.md").read_text()
+    rows = page.split("| Event | Tests |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row.split(" | ")[2])}
+    sources = "".join(file.read_text() for file in (ROOT / "bot").rglob("*.py"))
+    assert {"attempt_refused", "stale"} <= named
+    assert {name for name in named - VOCABULARY.keys() if f'"{name}"' not in sources} == set()

@@ -192,7 +192,11 @@ class ReviewOverdue(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRefused(Event):
-    """Somebody tried what the rules do not allow. `code` is that of `errors.Refused`."""
+    """Somebody tried what the rules do not allow, or came too late. `code` says which.
+
+    That of `errors.Refused`; or `stale`: the request had moved on; `unknown_request`; `outdated`: a button of
+    an older version; `expired_trigger`, `used_trigger`, `no_window`: Slack opened no window for it.
+    """
 
     verb: str
     code: str
@@ -201,11 +205,18 @@ class AttemptRefused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofRefused(Event):
-    """A second factor was wrong, replayed or too many."""
+    """A second factor, or a token for one, was wrong or replayed."""
 
     method: Mfa
     code: str
     about: RequestId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedOut(Event):
+    """The miss just before this was one too many: codes and tokens of `person` are refused for a while."""
+
+    person: PersonId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

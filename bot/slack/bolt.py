@@ -20,7 +20,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.core import events as e
 from bot.core.model import PersonId
 from bot.slack import listeners
-from bot.slack.listeners.counter import Aside, Counter, log_failure
+from bot.slack.listeners.counter import Aside, Counter, log_failure, outcome
 from bot.slack.views import modals
 from bot.slack.views.guide import FAILED, OTHER_TEAM, OUTDATED
 
@@ -52,7 +52,7 @@ def build_app(counter: Counter, *more: Callable[[AsyncApp], None]) -> AsyncApp:
     )
     app.use(_our_team(counter))
     app.use(_once())
-    app.error(_failed)
+    app.error(_failed(counter))
     listeners.register(app, counter)
     for register in more:
         register(app)
@@ -92,8 +92,7 @@ def _our_team(counter: Counter) -> Callable[..., Awaitable[BoltResponse]]:
         log.warning("Something from workspace %s was not heard.", context.team_id)
         if _kind(body) == "event_callback":
             return BoltResponse(status=200, body="")
-        actor = PersonId(context.user_id or "unknown")
-        await counter.store.note(e.AttemptRefused(actor=actor, verb=_kind(body), code="other_team"))
+        await _note(counter, body, context, "other_team")
         return _sentence(body, OTHER_TEAM)
 
     return our_team
@@ -119,19 +118,32 @@ def _once() -> Callable[..., Awaitable[BoltResponse]]:
 # --- when something fails -------------------------------------------------------------------------------
 
 
-async def _failed(
-    error: Exception, body: dict[str, Any], response: BoltResponse | None
-) -> BoltResponse | None:
+def _failed(counter: Counter) -> Callable[..., Awaitable[BoltResponse | None]]:
     """The last resort: listeners answer for themselves, this is for what never reached one."""
-    if isinstance(error, BoltUnhandledRequestError):
-        log.warning("Nobody listens to %s", _kind(body))
-        sentence = OUTDATED
-    else:
-        log_failure(_kind(body), error)
-        sentence = FAILED
-    if response is None:
-        return None  # acknowledged already; Bolt has no answer left to give
-    return _sentence(body, sentence)
+
+    async def failed(
+        error: Exception, body: dict[str, Any], context: AsyncBoltContext, response: BoltResponse | None
+    ) -> BoltResponse | None:
+        if isinstance(error, BoltUnhandledRequestError):
+            log.warning("Nobody listens to %s", _kind(body))
+            sentence = OUTDATED
+            await _note(counter, body, context, "outdated")
+        else:
+            log_failure(_kind(body), error)
+            sentence = FAILED
+        if response is None:
+            return None  # acknowledged already; Bolt has no answer left to give
+        return _sentence(body, sentence)
+
+    return failed
+
+
+async def _note(counter: Counter, body: dict[str, Any], context: AsyncBoltContext, code: str) -> None:
+    """Records what somebody tried before any listener heard it. Slack's own events are nobody's attempt."""
+    if _kind(body) != "event_callback":
+        actor = PersonId(context.user_id or "unknown")
+        attempt = e.AttemptRefused(actor=actor, verb=_kind(body), code=code)
+        await outcome("A note", counter.store.note(attempt))
 
 
 def _sentence(body: dict[str, Any], sentence: str) -> BoltResponse:

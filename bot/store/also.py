@@ -71,18 +71,34 @@ def count_failure(person: PersonId) -> Step:
     return step
 
 
+class Miscounted(BreakglassError):
+    """There are more or fewer wrong codes than when it was looked; looking again tells how many."""
+
+
+def failures_are(known: int, person: PersonId, within: timedelta) -> Step:
+    """Raises `Miscounted` unless `person` has just `known` wrong codes within the last `within`."""
+
+    async def step(connection: AsyncConnection, at: datetime) -> None:
+        if await _failures(connection, person, at - within) != known:
+            raise Miscounted(person)
+
+    return step
+
+
 def fewer_failures(person: PersonId, most: int, within: timedelta, otherwise: Refused) -> Step:
     """Raises `otherwise` when `person` has `most` wrong codes within the last `within`, or more."""
 
     async def step(connection: AsyncConnection, at: datetime) -> None:
-        row = t.failures.c
-        wrong = await connection.scalar(
-            select(func.count()).where(row.person == person, row.at > at - within)
-        )
-        if (wrong or 0) >= most:
+        if await _failures(connection, person, at - within) >= most:
             raise otherwise
 
     return step
+
+
+async def _failures(connection: AsyncConnection, person: PersonId, since: datetime) -> int:
+    row = t.failures.c
+    wrong = await connection.scalar(select(func.count()).where(row.person == person, row.at > since))
+    return wrong or 0
 
 
 def issue_token(person: PersonId, digest: bytes, expires_at: datetime) -> Step:

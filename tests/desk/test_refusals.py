@@ -1,5 +1,6 @@
 """Every refusal is told in a sentence and stands in the history; a form to mend is no attempt."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -7,8 +8,9 @@ from datetime import timedelta
 import pytest
 
 from bot.core import events as e
-from bot.core.errors import Refused
+from bot.core.errors import Refused, Stale
 from bot.core.model import Mfa, RequestId, State
+from bot.store import Duplicate, UnknownRequest
 from tests.core.samples import ANNA, BEN, CARA, DORA, EMIL, TERMS
 from tests.desk.rig import Rig
 
@@ -67,6 +69,71 @@ async def test_every_refusal_is_an_event_before_it_is_told(it: Rig) -> None:
     about = [each.about for each in told if isinstance(each, e.AttemptRefused)]
     assert about == [None] * 4 + [waiting.id] * 6 + [active.id] * 7
     await it.keeps_its_promises()
+
+
+LATE: dict[str, Attempt] = {
+    "prove": lambda it, request: it.desk.prove(request, ANNA, "123456", it.key()),
+    "withdraw": lambda it, request: it.desk.withdraw(request, ANNA, it.key()),
+    "approve": lambda it, request: it.desk.approve(request, CARA, it.key()),
+    "deny": lambda it, request: it.desk.deny(request, CARA, "no, thanks", it.key()),
+    "reveal": lambda it, request: it.desk.reveal(request, ANNA, it.key()),
+    "revoke": lambda it, request: it.desk.revoke(request, CARA, "", it.key()),
+    "report": lambda it, request: it.desk.report(request, ANNA, "It was me.", it.key()),
+    "review": lambda it, request: it.judged(request, CARA),
+}
+
+
+async def test_whatever_comes_too_late_is_an_event_of_its_request(it: Rig) -> None:
+    request = await it.asked()
+    await it.desk.deny(request.id, BEN, "not now", it.key())
+    for attempt in LATE.values():
+        with pytest.raises(Stale, match="was denied"):
+            await attempt(it, request.id)
+    told = [record.event for record in await it.told(e.AttemptRefused)]
+    assert [(each.verb, each.code) for each in told if isinstance(each, e.AttemptRefused)] == [
+        (verb, "stale") for verb in LATE
+    ]
+    assert {record.request for record in await it.told(e.AttemptRefused)} == {request.id}
+    await it.keeps_its_promises()
+
+
+async def test_a_yes_after_the_lapse_is_an_event_after_it(it: Rig) -> None:
+    """Also where the keeper was late, so that the yes itself finds out."""
+    request = await it.asked()
+    it.clock.now = request.lapses_at
+    with pytest.raises(Stale, match="lapsed"):
+        await it.desk.approve(request.id, BEN, it.key())
+    lapsed, late = [record.event for record in await it.history()][-2:]
+    assert isinstance(lapsed, e.RequestLapsed)
+    assert late == e.AttemptRefused(actor=BEN, verb="approve", code="stale", about=request.id)
+
+
+async def test_of_approve_and_deny_at_once_the_loser_is_an_event(it: Rig) -> None:
+    request = await it.asked()
+    verbs = {
+        BEN: it.desk.approve(request.id, BEN, it.key()),
+        CARA: it.desk.deny(request.id, CARA, "not now", it.key()),
+    }
+    results = await asyncio.gather(*verbs.values(), return_exceptions=True)
+    (loser,) = [person for person, result in zip(verbs, results, strict=True) if isinstance(result, Stale)]
+    (told,) = await it.told(e.AttemptRefused)
+    assert (told.event.actor, told.request) == (loser, request.id)
+
+
+async def test_the_echo_of_what_counted_is_no_attempt(it: Rig) -> None:
+    request = await it.asked()
+    await it.desk.deny(request.id, BEN, "not now", "click")
+    before = await it.history()
+    with pytest.raises(Duplicate):
+        await it.desk.deny(request.id, BEN, "not now", "click")
+    assert await it.history() == before
+
+
+async def test_an_id_that_is_none_is_an_event_without_what_was_typed(it: Rig) -> None:
+    with pytest.raises(UnknownRequest):
+        await it.desk.revoke(RequestId("BG-HUNTER"), DORA, "", it.key())
+    (told,) = await it.told(e.AttemptRefused)
+    assert told.event == e.AttemptRefused(actor=DORA, verb="revoke", code="unknown_request")
 
 
 async def test_looking_whether_one_may_is_an_attempt_too(it: Rig) -> None:

@@ -127,6 +127,41 @@ async def test_the_lock_is_an_event_that_security_can_see(it: Rig) -> None:
     assert attempt.event == e.AttemptRefused(actor=ANNA, verb="prove", code="locked", about=request.id)
 
 
+async def test_the_fifth_miss_locks_and_says_so_at_once(it: Rig) -> None:
+    """Whoever stops at five is told of all the same, and in the same commit."""
+    await wrong(it, 4)
+    assert await it.told(e.LockedOut) == []
+    await wrong(it, 1)
+    missed, locked = (await it.history())[-2:]
+    assert locked.event == e.LockedOut(actor=ANNA, person=ANNA)
+    assert (missed.event.actor, missed.at) == (ANNA, locked.at)
+
+
+async def test_five_guesses_every_half_hour_are_told_every_half_hour(it: Rig) -> None:
+    for number in range(1, 4):
+        await wrong(it, 5)
+        assert len(await it.told(e.LockedOut)) == number
+        it.clock.forward(WRONG_CODES_WITHIN)
+
+
+async def test_of_many_misses_at_the_same_instant_one_locks(it: Rig) -> None:
+    """All of them were looked at before any was counted."""
+    request = await it.desk.ask(it.form())
+    tries = [it.desk.prove(request.id, ANNA, "000000", it.key()) for _ in range(9)]
+    results = await asyncio.gather(*tries, return_exceptions=True)
+    assert all(isinstance(result, Refused) for result in results)
+    events = [type(record.event) for record in await it.history()]
+    assert events.count(e.LockedOut) == 1
+    assert events[: events.index(e.LockedOut)].count(e.ProofRefused) == WRONG_CODES
+
+
+async def test_guessing_tokens_is_told_like_guessing_codes(it: Rig) -> None:
+    for _ in range(5):
+        await refused(it.desk.begin_enrolment(BEN, "0000", it.key()))
+    (locked,) = await it.told(e.LockedOut)
+    assert locked.event == e.LockedOut(actor=BEN, person=BEN)
+
+
 async def test_ones_own_lock_locks_nobody_else(it: Rig) -> None:
     await it.enrol(BEN)
     await wrong(it, 5)

@@ -9,6 +9,7 @@
 Time is virtual, for the desk and for Slack. Nothing waits except for what is under way.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -235,7 +236,9 @@ async def bench(tmp_path: Path, policy: Policy | None = None) -> AsyncIterator[B
         it.desk.people = people
         await it.store.do(bind_team(people.team))
         await it.enrol(BEN, CARA)
-        counter = Counter(desk=it.desk, store=it.store, client=client, channels=Rooms(channel.id))
+        counter = Counter(
+            desk=it.desk, store=it.store, client=client, channels=Rooms(channel.id), pause=_hurry
+        )
         bolt = build_app(counter, lambda app: _hear(app, people))
         who = {person: sandbox.persona(person) for person in PEOPLE}
         made = Bench(
@@ -260,6 +263,10 @@ async def bench(tmp_path: Path, policy: Policy | None = None) -> AsyncIterator[B
             await made.settle()
         finally:
             await made.handler.close_async()  # type: ignore[no-untyped-call]  # slack_bolt leaves it untyped
+
+
+async def _hurry(_seconds: float) -> None:
+    await asyncio.sleep(0.001)
 
 
 async def _connect(bolt: AsyncApp, app: App) -> AsyncSocketModeHandler:

@@ -7,7 +7,7 @@ import pytest
 
 from bot.core import events as e
 from bot.core.model import State
-from bot.slack.views.guide import NOTHING_OFFERED, TOO_SLOW, USED_UP
+from bot.slack.views.guide import FAILED, NOTHING_OFFERED, TOO_SLOW, USED_UP
 from tests.core.samples import ANNA, EMIL, SCENARIO, TERMS, policy_of
 from tests.slack.bench import Bench, bench
 
@@ -136,6 +136,7 @@ async def test_five_guesses_lock_the_code_and_the_sixth_is_told_so(it: Bench) ->
     assert said is not None
     assert "5 wrong codes" in said["Code"]
     assert await it.refused(ANNA) == ["wrong"] * 5 + ["locked"]
+    assert await it.events(e.LockedOut) == 1
 
 
 async def test_one_form_delivered_three_times_files_one_request(it: Bench) -> None:
@@ -163,6 +164,7 @@ async def test_an_expired_trigger_is_told_to_the_person(it: Bench) -> None:
     assert (await it.anna.command("/breakglass", it.channel)).ok
     await it.settle()
     assert it.hears(it.anna) == [TOO_SLOW]
+    assert await it.refused(ANNA) == ["expired_trigger"]
 
 
 async def test_a_used_trigger_is_told_to_the_person(it: Bench) -> None:
@@ -170,6 +172,29 @@ async def test_a_used_trigger_is_told_to_the_person(it: Bench) -> None:
     assert (await it.anna.command("/breakglass", it.channel)).ok
     await it.settle()
     assert it.hears(it.anna) == [USED_UP]
+    assert await it.refused(ANNA) == ["used_trigger"]
+
+
+async def test_a_trigger_that_was_used_up_is_told_and_recorded_once_however_often_it_comes(
+    it: Bench,
+) -> None:
+    it.sandbox.faults.add(method="views.open", kind="error", error="exchanged_trigger_id", times=2)
+    assert (await it.anna.command("/breakglass", it.channel)).ok
+    await it.settle()
+    await it.reconnect()
+    last = it.sandbox.wire_log.pushes("slash_commands")[-1]
+    await it.sandbox.delivery.interact(it.app, "slash_commands", last.args)
+    await it.settle()
+    assert it.hears(it.anna) == [USED_UP]
+    assert await it.refused(ANNA) == ["used_trigger"]
+
+
+async def test_a_window_that_slack_does_not_open_is_told_and_recorded(it: Bench) -> None:
+    it.sandbox.faults.add(method="views.open", kind="500")
+    assert (await it.anna.command("/breakglass enroll", it.channel)).ok
+    await it.settle()
+    assert it.hears(it.anna) == [FAILED]
+    assert await it.refused(ANNA) == ["no_window"]
 
 
 async def test_a_window_that_opened_although_the_answer_was_lost_can_be_used(it: Bench) -> None:

@@ -38,6 +38,19 @@ def press(it: Bench, action: str, **changes: Any) -> dict[str, Any]:  # noqa: AN
 
 async def test_a_button_of_an_older_version_is_answered(it: Bench) -> None:
     assert await sent(it, press(it, "approve_v0")) == (200, OUTDATED)
+    assert await it.refused(BEN) == ["outdated"]
+
+
+async def test_an_event_that_nobody_listens_to_is_nobodys_attempt(it: Bench) -> None:
+    before = await it.rig.history()
+    body = {
+        "type": "event_callback",
+        "team_id": it.sandbox.workspace.team.id,
+        "event_id": "Ev2",
+        "event": {"type": "star_added", "user": BEN},
+    }
+    assert await sent(it, body) == (200, "")
+    assert await it.rig.history() == before
 
 
 async def test_another_workspace_is_not_heard_and_it_is_recorded(it: Bench) -> None:

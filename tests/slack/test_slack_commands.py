@@ -36,7 +36,9 @@ async def test_status_tells_what_one_holds_and_what_waits(it: Bench) -> None:
     assert f"Reports you owe*\n• {request.id}" in await it.status(it.anna)
 
 
-@pytest.mark.parametrize("typed", ["{id}", "{lower}", " {bare} ", "BG {bare}", "{id} it is over now"])
+@pytest.mark.parametrize(
+    "typed", ["{id}", "{lower}", " {bare} ", "BG {bare}", "bg{bare}", "{id} it is over now"]
+)
 async def test_revoke_understands_an_id_however_it_is_typed(it: Bench, typed: str) -> None:
     request = await it.active()
     bare = request.id.removeprefix("BG-")
@@ -54,6 +56,33 @@ async def test_revoke_without_an_id_or_with_a_wrong_one_says_how(it: Bench) -> N
     assert "Which one?" in (await it.anna.command("/breakglass revoke", it.channel)).human_text()
     outcome = await it.anna.command("/breakglass revoke BG-000000", it.channel)
     assert "There is no request BG-000000" in outcome.human_text()
+    assert await it.refused(ANNA) == ["unknown_request"]
+    for word in ("revoke", "review"):
+        outcome = await it.anna.command(f"/breakglass {word} <@{EMIL}> now", it.channel)
+        assert "I find no id in “<@U0EMIL> now”; ids look like BG-7K3Q2M." in outcome.human_text()
+        assert outcome.message is not None
+        assert outcome.message.mentions == frozenset()
+
+
+async def test_of_two_ids_in_one_line_the_second_is_said_to_be_left(it: Bench) -> None:
+    first, second = await it.active(), await it.active()
+    outcome = await it.anna.command(f"/breakglass revoke {first.id} and {second.id}", it.channel)
+    await it.settle()
+    assert f"{second.id} is not ended by that" in outcome.human_text()
+    assert [await it.state(each.id) for each in (first, second)] == [State.AWAITING_REVIEW, State.ACTIVE]
+
+
+async def test_an_id_alone_is_answered_with_what_can_be_done_with_it(it: Bench) -> None:
+    outcome = await it.anna.command("/breakglass bg-7k3q2m", it.channel)
+    assert "/breakglass revoke BG-7K3Q2M` ends that access now" in outcome.human_text()
+
+
+async def test_handing_back_may_be_typed_in_the_words_of_the_card(it: Bench) -> None:
+    request = await it.active()
+    outcome = await it.anna.command(f"/breakglass hand back {request.id}", it.channel)
+    await it.settle()
+    assert "is being ended now" in outcome.human_text()
+    assert await it.state(request.id) is State.AWAITING_REVIEW
 
 
 async def test_revoke_by_somebody_who_may_not_is_refused_and_recorded(it: Bench) -> None:
@@ -81,11 +110,23 @@ async def test_review_by_command_opens_the_same_window(it: Bench) -> None:
         (["bgBG1234"], "BG-BG1234", []),
         (["BG1234"], "BG-BG1234", []),
         (["bg-oil123"], "BG-011123", []),
-        (["bg"], "BG-BG", []),
-        (["<@U1>"], "BG-U1", []),
+        (["bg7k3q2m"], "BG-7K3Q2M", []),
+        (["bg", "-", "7k3q2m", "late"], "BG-7K3Q2M", ["late"]),
+        (["BG\u20137K3Q2M"], "BG-7K3Q2M", []),
+        (["#BG-7K3Q2M"], "BG-7K3Q2M", []),
+        (["ＢＧ-７K3Q2M"], "BG-7K3Q2M", []),  # noqa: RUF001  as some keyboards write
+        (["request", "BG-7K3Q2M", "is", "over"], "BG-7K3Q2M", ["is", "over"]),
+        (["<@U0ANNA>", "BG-7K3Q2M"], "BG-7K3Q2M", []),
+        (["7K3Q2M", "as", "in", "BG-AAAAAA"], "BG-7K3Q2M", ["as", "in", "BG-AAAAAA"]),
+        (["bg"], None, []),
+        (["bg-7k3q2"], None, []),
+        (["bg-7k3q2mm"], None, []),
+        (["<@U1>"], None, []),
+        (["<@WABCDE>"], None, []),
+        (["all", "of", "7K3Q2M"], None, []),
     ],
 )
-def test_ids_are_read_forgivingly(typed: list[str], id: str, rest: list[str]) -> None:
+def test_ids_are_read_forgivingly(typed: list[str], id: str | None, rest: list[str]) -> None:
     assert read_id(typed) == (id, rest)
 
 

@@ -173,6 +173,28 @@ async def test_a_button_on_an_old_card_is_answered_with_what_is_true_now(it: Ben
     await it.presses(it.cara, old, "Approve")
     assert it.hears(it.cara) == [f"{request.id} is active."]
     assert await it.events(e.ApprovalGiven) == 1
+    assert await it.refused(CARA) == ["stale"]
+
+
+async def test_a_no_that_comes_after_the_grant_is_told_and_recorded(it: Bench) -> None:
+    request = await it.asks()
+    old = await it.card(request.id)
+    await it.presses(it.ben, old, "Approve")
+    await it.presses(it.cara, old, "Deny")
+    assert it.hears(it.cara) == [f"{request.id} is active."]
+    assert await it.refused(CARA) == ["stale"]
+
+
+async def test_a_window_that_was_sent_too_late_says_what_is_true_and_is_recorded(it: Bench) -> None:
+    request = await it.asks(access=WRITE)
+    await it.presses(it.ben, await it.card(request.id), "Approve")
+    window = await it.window(it.ben, "Approve")
+    await it.rig.desk.deny(request.id, CARA, "not now", it.rig.key())
+    window.fill("Code", it.fresh_code(BEN))
+    assert await window.submit() is None
+    assert window.title == "Nothing was changed"
+    assert f"{request.id} was denied." in window.text()
+    assert await it.refused(BEN) == ["stale"]
 
 
 async def test_a_button_pressed_after_the_lapse_grants_nothing(it: Bench) -> None:
@@ -182,6 +204,7 @@ async def test_a_button_pressed_after_the_lapse_grants_nothing(it: Bench) -> Non
     await it.presses(it.ben, old, "Approve")
     assert it.hears(it.ben) == [f"{request.id} lapsed: nobody decided in time."]
     assert await it.state(request.id) is State.LAPSED
+    assert await it.refused(BEN) == ["stale"]
 
 
 @pytest.mark.parametrize("restarted", [False, True])
@@ -202,6 +225,7 @@ async def test_the_last_approval_delivered_again_after_a_restart_is_silent(it: B
     await it.reconnect()
     await it.again()
     assert it.hears(it.ben) == []
+    assert await it.refused(BEN) == []
     assert await it.state(request.id) is State.ACTIVE
 
 
@@ -215,12 +239,14 @@ async def test_two_approvers_at_the_same_moment_are_both_answered(it: Bench) -> 
     assert await it.state(request.id) is State.ACTIVE
     assert await it.events(e.QuorumReached) == 1
     assert len(it.hears(it.ben) + it.hears(it.cara)) == 1, "who was second is told what is true"
+    assert await it.refused(BEN) + await it.refused(CARA) == ["stale"]
 
 
 async def test_a_request_that_does_not_exist_is_told_so(it: Bench) -> None:
     await it.card((await it.asks()).id)
     await it.forged(it.ben, "approve", "BG-000000")
     assert "There is no request BG-000000" in it.hears(it.ben)[-1]
+    assert await it.refused(BEN) == ["unknown_request"]
 
 
 async def test_an_expired_trigger_approves_nothing_and_is_told(it: Bench) -> None:
@@ -229,6 +255,7 @@ async def test_an_expired_trigger_approves_nothing_and_is_told(it: Bench) -> Non
     await it.presses(it.ben, await it.card(request.id), "Approve")
     assert it.hears(it.ben) == [TOO_SLOW]
     assert await it.state(request.id) is State.AWAITING_APPROVAL
+    assert await it.refused(BEN) == ["expired_trigger"]
 
 
 # --- denying, taking back -------------------------------------------------------------------------------

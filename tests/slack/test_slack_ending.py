@@ -7,7 +7,7 @@ from bot.core.model import HandoffState, State
 from bot.slack.views.guide import CLOSED_TOO_EARLY, TOO_SLOW, USED_UP
 from tests.core.samples import ANNA, BEN, CARA, DORA, EMIL, MINUTE
 from tests.desk.pretend import Mood
-from tests.slack.bench import Bench
+from tests.slack.bench import LEADS, Bench
 
 # --- ending ---------------------------------------------------------------------------------------------
 
@@ -39,6 +39,29 @@ async def test_revoke_waits_for_no_answer_of_slack(it: Bench) -> None:
     it.sandbox.faults.add(method="*", kind="500", times=99)
     await it.presses(it.dora, card, "Revoke")
     assert await it.state(request.id) is State.AWAITING_REVIEW
+
+
+async def test_a_member_of_a_group_revokes_while_slack_is_silent_although_the_group_just_changed(
+    it: Bench,
+) -> None:
+    """Slack's event says that it changed, not how: what is remembered is enough to take access away."""
+    request = await it.active()
+    card = await it.card(request.id)
+    await it.people.roster(CARA)  # as the server does every minute
+    it.people.regrouped(LEADS)
+    it.sandbox.faults.add(method="*", kind="500", times=99)
+    await it.presses(it.cara, card, "Revoke")
+    assert await it.state(request.id) is State.AWAITING_REVIEW
+    assert it.sandbox.wire_log.calls("usergroups.list"), "Slack was asked first"
+
+
+async def test_a_revoke_that_comes_too_late_is_told_and_recorded(it: Bench) -> None:
+    request = await it.active()
+    card = await it.card(request.id)
+    await it.presses(it.anna, card, "Hand back")
+    await it.presses(it.dora, card, "Revoke")
+    assert it.hears(it.dora) == [f"{request.id} has ended and waits for its review."]
+    assert await it.refused(DORA) == ["stale"]
 
 
 async def test_an_access_that_will_not_end_is_shown_loudly(it: Bench) -> None:
@@ -104,6 +127,7 @@ async def test_a_window_that_does_not_open_uses_up_no_credential(it: Bench) -> N
     card = await it.card(request.id)
     await it.presses(it.anna, card, "Show credential")
     assert it.hears(it.anna) == [TOO_SLOW]
+    assert await it.refused(ANNA) == ["expired_trigger"]
     assert (await it.rig.store.get(request.id)).handoff is HandoffState.WAITING
     await it.presses(it.anna, card, "Show credential")
     assert "hunter2" in (await it.window(it.anna, "Your credential")).text()
@@ -123,6 +147,7 @@ async def test_a_used_click_without_a_window_uses_up_no_credential(it: Bench) ->
     it.sandbox.faults.add(method="views.open", kind="error", error="exchanged_trigger_id")
     await it.presses(it.anna, await it.card(request.id), "Show credential")
     assert it.hears(it.anna) == [USED_UP]
+    assert await it.refused(ANNA) == ["used_trigger"]
     assert (await it.rig.store.get(request.id)).handoff is HandoffState.WAITING
 
 

@@ -325,7 +325,10 @@ def test_a_checkpoint_is_posted_character_by_character() -> None:
         (e.AttemptRefused(actor=ALICE, verb="approve", code="self_approval"), "their own request"),
         (e.AttemptRefused(actor=ALICE, verb="reveal", code="not_yours"), "belongs to somebody else"),
         (e.AttemptRefused(actor=ALICE, verb="approve", code="stranger"), "another organisation"),
-        (e.AttemptRefused(actor=ALICE, verb="prove", code="locked"), "locked out"),
+        (e.LockedOut(actor=ALICE, person=ALICE), "<@U0ALICE01>"),
+        (e.AttemptRefused(actor=ALICE, verb="prove", code="locked"), None),
+        (e.AttemptRefused(actor=ALICE, verb="approve", code="stale"), None),
+        (e.AttemptRefused(actor=ALICE, verb="approve", code="expired_trigger"), None),
         (e.AttemptRefused(actor=ALICE, verb="approve", code="may_not_decide"), None),
         (e.AttemptRefused(actor=ALICE, verb="withdraw", code="not_yours"), None),
         (e.ProofRefused(actor=ALICE, method=Mfa.TOTP, code="replayed"), "used before"),
@@ -401,6 +404,26 @@ def test_somebody_whose_second_factor_changed_hears_of_it() -> None:
     assert [person for person, _ in notices.about_people(enrolled)] == [ALICE]
     assert [person for person, _ in notices.about_people(issued)] == [BOB]
     assert notices.about_people(record_of(e.ServerStopped())) == []
+
+
+def test_whose_codes_are_locked_is_asked_whether_it_was_they() -> None:
+    ((person, said),) = notices.about_people(record_of(e.LockedOut(actor=ALICE, person=ALICE)))
+    is_sound(said)
+    assert person == ALICE
+    assert "If it was not you" in said["text"]
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("stale", "Alice (U0ALICE01) came too late: approve."),
+        ("used_trigger", "Slack opened no window for Alice (U0ALICE01): approve (used trigger)."),
+        ("may_not_decide", "Refused to Alice (U0ALICE01): approve (may not decide)."),
+    ],
+)
+def test_an_attempt_that_came_to_nothing_says_why_in_its_line(code: str, line: str) -> None:
+    record = record_of(e.AttemptRefused(actor=ALICE, verb="approve", code=code))
+    assert line in audit.audit_line(record, faces=Faces({ALICE: "Alice"}))
 
 
 def test_status_of_somebody_with_very_much_is_still_one_message() -> None:

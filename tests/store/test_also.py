@@ -69,6 +69,14 @@ async def test_wrong_codes_are_counted_per_person_within_a_time(store: Store, cl
     assert await store.failures(BEN, 3 * MINUTE) == 0
 
 
+async def test_a_count_that_changed_meanwhile_is_not_counted_on(store: Store) -> None:
+    await store.do(also.failures_are(0, ANNA, MINUTE), also.count_failure(ANNA))
+    with pytest.raises(also.Miscounted):
+        await store.note(FACT, also=[also.failures_are(0, ANNA, MINUTE), also.count_failure(ANNA)])
+    assert await store.failures(ANNA, MINUTE) == 1
+    await store.do(also.failures_are(1, ANNA, MINUTE), also.failures_are(0, BEN, MINUTE))
+
+
 async def test_a_right_code_forgives_the_wrong_ones_of_that_person_alone(store: Store) -> None:
     for person in (ANNA, BEN):
         await store.do(also.enrol(person, b"sealed", -1))

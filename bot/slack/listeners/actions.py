@@ -1,4 +1,4 @@
-"""Buttons on cards and in messages, and the menus of the request form.
+"""Buttons on cards and in messages.
 
 Rule: a button's value is the request's id; who may, in which state, until when is asked of the desk at every
 click. Whoever presses an old button is told what is true now. No Slack call stands before a grant.
@@ -9,10 +9,9 @@ from typing import Any, Final
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
-from bot.core.model import PersonId, RequestId
+from bot.core.model import RequestId
 from bot.slack.listeners.commands import open_form
 from bot.slack.listeners.counter import Counter, No, Then, Touch, is_allowed, outcome, request_of
-from bot.slack.listeners.submissions import draft_of
 from bot.slack.listeners.telling import faces, fill_window, hold_window, open_window, tell
 from bot.slack.views import buttons, form, guide, modals
 
@@ -23,18 +22,15 @@ _NO_CODE: Final = frozenset({"no_code"})
 
 
 def register(app: AsyncApp, counter: Counter) -> None:
-    """Listens to every button there is, and to the two menus that change the form."""
+    """Listens to every button there is."""
     for name, act in ACTS.items():
         app.action(name)(_button(counter, name, act))
-    changed = _form_changed(counter)
-    app.action(form.SCENARIO)(changed)
-    app.action(form.ACCESS)(changed)
 
 
 def _button(counter: Counter, name: str, act: Act) -> Callable[..., Awaitable[None]]:
     async def pressed(ack: AsyncAck, body: dict[str, Any]) -> None:
         touch = Touch.of(body)
-        then = await outcome(counter, touch.key, name, act(counter, touch, request_of(body)))
+        then = await outcome(name, act(counter, touch, request_of(body)))
         await ack()
         if isinstance(then, No):
             counter.aside.start(tell(counter, touch, then.sentence))
@@ -53,13 +49,13 @@ async def _approve(counter: Counter, touch: Touch, id: RequestId) -> Then | None
         await counter.desk.approve(id, touch.person, touch.key)
         return None
     view = modals.approve_modal(request, await faces(counter, request.requester))
-    return lambda: open_window(counter, touch, view)
+    return lambda: open_window(counter, touch, view, "approve", id)
 
 
 async def _deny(counter: Counter, touch: Touch, id: RequestId) -> Then:
     await is_allowed(counter.desk.deny(id, touch.person, "", touch.key), _SAID_NOTHING)
     view = modals.deny_modal(await counter.store.get(id))
-    return lambda: open_window(counter, touch, view)
+    return lambda: open_window(counter, touch, view, "deny", id)
 
 
 # --- the requester's own --------------------------------------------------------------------------------
@@ -72,7 +68,7 @@ async def _withdraw(counter: Counter, touch: Touch, id: RequestId) -> None:
 async def _enter_code(counter: Counter, touch: Touch, id: RequestId) -> Then:
     await is_allowed(counter.desk.prove(id, touch.person, "", touch.key), _NO_CODE)
     view = modals.prove_modal(await counter.store.get(id))
-    return lambda: open_window(counter, touch, view)
+    return lambda: open_window(counter, touch, view, "prove", id)
 
 
 async def _ask_again(counter: Counter, touch: Touch, id: RequestId) -> Then:
@@ -95,10 +91,10 @@ async def _show_credential(counter: Counter, touch: Touch, id: RequestId) -> The
 
     async def show() -> None:
         external_id = f"reveal:{touch.key}"
-        if not await hold_window(counter, touch, modals.loading_modal(external_id)):
+        if not await hold_window(counter, touch, modals.loading_modal(external_id), "reveal", id):
             return
         reveal = counter.desk.reveal(id, touch.person, touch.key)
-        handoff = await outcome(counter, touch.key, buttons.SHOW_CREDENTIAL, reveal)
+        handoff = await outcome(buttons.SHOW_CREDENTIAL, reveal)
         if isinstance(handoff, No):
             await fill_window(counter, external_id, modals.refusal_modal(handoff.sentence or guide.USED_UP))
             return
@@ -120,12 +116,12 @@ async def _end(counter: Counter, touch: Touch, id: RequestId) -> None:
 async def _report(counter: Counter, touch: Touch, id: RequestId) -> Then:
     await is_allowed(counter.desk.report(id, touch.person, "", touch.key), _SAID_NOTHING)
     view = modals.report_modal(await counter.store.get(id))
-    return lambda: open_window(counter, touch, view)
+    return lambda: open_window(counter, touch, view, "report", id)
 
 
 async def _review(counter: Counter, touch: Touch, id: RequestId) -> Then:
     request = await counter.desk.may_review(id, touch.person, touch.key)
-    return lambda: open_window(counter, touch, modals.review_modal(request))
+    return lambda: open_window(counter, touch, modals.review_modal(request), "review", id)
 
 
 ACTS: Final[dict[str, Act]] = {
@@ -140,31 +136,3 @@ ACTS: Final[dict[str, Act]] = {
     buttons.REPORT: _report,
     buttons.REVIEW: _review,
 }
-
-
-# --- the form changes -----------------------------------------------------------------------------------
-
-
-def _form_changed(counter: Counter) -> Callable[..., Awaitable[None]]:
-    """Another scenario or access: other criteria, accesses, durations. What was typed is kept."""
-    newest: dict[str, str] = {}
-
-    async def changed(ack: AsyncAck, body: dict[str, Any]) -> None:
-        await ack()
-        view_id, at = str(body["view"]["id"]), str(body["actions"][0].get("action_ts", ""))
-        # Two quick changes may overtake each other; the later one knows both, so it wins.
-        if at < newest.get(view_id, ""):
-            return
-        newest[view_id] = at
-        counter.aside.start(rebuild(body, view_id, at))
-
-    async def rebuild(body: dict[str, Any], view_id: str, at: str) -> None:
-        person = PersonId(body["user"]["id"])
-        offers = await outcome(counter, "", "The form", counter.desk.offers(person))
-        if newest.get(view_id) == at:
-            if not isinstance(offers, No) and offers:
-                view = form.request_modal(offers, draft_of(body["view"]))
-                await counter.client.views_update(view_id=view_id, view=view)
-            newest.pop(view_id, None)
-
-    return changed

@@ -24,7 +24,7 @@ def register(app: AsyncApp, counter: Counter) -> None:
     async def typed(ack: AsyncAck, body: dict[str, Any]) -> None:
         touch = Touch.of(body)
         text = str(body.get("text") or "")
-        answer = await outcome(counter, touch.key, guide.COMMAND, answer_to(counter, touch, text))
+        answer = await outcome(guide.COMMAND, answer_to(counter, touch, text))
         if isinstance(answer, No):
             await ack(text=escape(answer.sentence))
         elif callable(answer):
@@ -42,6 +42,8 @@ async def answer_to(  # noqa: PLR0911  one case per word
     """The answer to what was typed after the command."""
     words = "".join(char for char in text if char.isprintable() or char.isspace()).split()
     word, rest = (words[0].casefold(), words[1:]) if words else ("", [])
+    if word == "hand" and rest and rest[0].casefold() == "back":
+        word, rest = "revoke", rest[1:]
     match word:
         case "":
             return await open_form(counter, touch)
@@ -54,7 +56,9 @@ async def answer_to(  # noqa: PLR0911  one case per word
         case "review":
             return await _review(counter, touch, rest) if rest else guide.which("review")
         case "enroll" | "enrol":
-            return lambda: open_window(counter, touch, modals.enrol_modal())
+            return lambda: open_window(counter, touch, modals.enrol_modal(), "enroll")
+        case _ if word.startswith("bg") and (id := guide.read_id(words)[0]) is not None:
+            return guide.what_with(id)
         case _:
             return guide.help_message(word)
 
@@ -69,7 +73,7 @@ async def open_form(counter: Counter, touch: Touch, draft: form.Draft | None = N
     if not offers:
         await _say_why_nothing(counter, touch)
     view = form.request_modal(offers, draft or form.Draft())
-    return lambda: open_window(counter, touch, view)
+    return lambda: open_window(counter, touch, view, "ask")
 
 
 async def _say_why_nothing(counter: Counter, touch: Touch) -> None:
@@ -106,16 +110,28 @@ async def _status(counter: Counter, touch: Touch) -> Payload:
 
 async def _revoke(counter: Counter, touch: Touch, rest: list[str]) -> Payload:
     id, words = guide.read_id(rest)
+    if id is None:
+        return guide.which("revoke", " ".join(rest))
+    other = guide.read_id(words)[0] if _names_another(words) else None
     try:
-        return guide.revoking(await counter.desk.revoke(id, touch.person, " ".join(words), touch.key))
+        request = await counter.desk.revoke(id, touch.person, " ".join(words), touch.key)
+        return guide.revoking(request, other)
     except UnknownRequest:
         return guide.unknown_request(id)
+
+
+def _names_another(words: list[str]) -> bool:
+    """Whether a second id follows at once; one further on is part of a reason."""
+    follows = [word for word in words if word.casefold() not in {"and", "&", "+", ","}]
+    return bool(follows) and follows[0].casefold().startswith("bg")
 
 
 async def _review(counter: Counter, touch: Touch, rest: list[str]) -> Answer:
     id, _ = guide.read_id(rest)
+    if id is None:
+        return guide.which("review", " ".join(rest))
     try:
         request = await counter.desk.may_review(id, touch.person, touch.key)
     except UnknownRequest:
         return guide.unknown_request(id)
-    return lambda: open_window(counter, touch, modals.review_modal(request))
+    return lambda: open_window(counter, touch, modals.review_modal(request), "review", id)

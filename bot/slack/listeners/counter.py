@@ -17,8 +17,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.core.errors import Refused, Stale
 from bot.core.model import PersonId, RequestId
 from bot.desk import Desk
+from bot.slack.people import Pause
 from bot.slack.views.guide import FAILED
-from bot.store import Duplicate, Store, UnknownRequest, also
+from bot.store import Duplicate, Store, UnknownRequest
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ class Counter:
         client: Slack's Web API; it waits out rate limits by itself.
         channels: where cards stand.
         aside: what goes on after an acknowledgement; `settle()` it before the client is closed.
+        pause: waits before something is tried again.
     """
 
     desk: Desk
@@ -77,6 +79,7 @@ class Counter:
     client: AsyncWebClient
     channels: Channels
     aside: Aside = field(default_factory=Aside)
+    pause: Pause = asyncio.sleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ class No:
     """The field of the form it is about."""
 
 
-async def outcome(counter: Counter, key: str, what: str, work: Awaitable[T]) -> T | No:
+async def outcome(what: str, work: Awaitable[T]) -> T | No:
     """What `work` gave, or why it did not happen. Never raises. `what` names it for the log."""
     try:
         return await work
@@ -115,21 +118,12 @@ async def outcome(counter: Counter, key: str, what: str, work: Awaitable[T]) -> 
     except Refused as refusal:
         return No(refusal.sentence, refusal.field or "")
     except Stale as stale:
-        return No(stale.sentence if await _is_first(counter, key) else "")
+        return No(stale.sentence)
     except UnknownRequest as error:
         return No(str(error))
     except Exception as error:  # noqa: BLE001  whatever it is, the person must get a sentence
         log_failure(what, error)
         return No(FAILED)
-
-
-async def _is_first(counter: Counter, key: str) -> bool:
-    """A late click is told what is true now, but the echo of a click that counted is not."""
-    try:
-        await counter.store.do(also.first_time(key))
-    except Duplicate:
-        return False
-    return True
 
 
 async def is_allowed(verb: Awaitable[object], missing: frozenset[str]) -> None:

@@ -14,7 +14,7 @@ def register(app: AsyncApp, counter: Counter) -> None:
 
     async def typed(ack: AsyncAck, body: dict[str, Any]) -> None:
         person = PersonId(body["user"]["id"])
-        offers = await outcome(counter, "", "A menu", counter.desk.offers(person))
+        offers = await outcome("A menu", counter.desk.offers(person))
         if isinstance(offers, No):
             await ack(options=[])
             return

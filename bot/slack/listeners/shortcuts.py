@@ -15,7 +15,7 @@ def register(app: AsyncApp, counter: Counter) -> None:
 
     async def chosen(ack: AsyncAck, body: dict[str, Any]) -> None:
         touch = Touch.of(body)
-        then = await outcome(counter, touch.key, SHORTCUT, open_form(counter, touch))
+        then = await outcome(SHORTCUT, open_form(counter, touch))
         await ack()
         if isinstance(then, No):
             counter.aside.start(tell(counter, touch, then.sentence))

@@ -15,6 +15,7 @@ from bot.core.errors import Refused
 from bot.core.model import RequestId, Verdict
 from bot.desk import Ask
 from bot.slack.listeners.counter import Counter, No, Touch, outcome
+from bot.slack.listeners.forms import anew, draft_of
 from bot.slack.views import answers, form, modals
 from bot.slack.views.guide import FAILED
 from bot.slack.views.text import Payload
@@ -25,7 +26,7 @@ class Sheet:
     """One submitted window."""
 
     touch: Touch
-    view: Mapping[str, Any]
+    view: Payload
 
     @property
     def request(self) -> RequestId:
@@ -54,7 +55,7 @@ def register(app: AsyncApp, counter: Counter) -> None:
 def _sent(counter: Counter, callback: str, send: Send) -> Callable[..., Awaitable[None]]:
     async def sent(ack: AsyncAck, body: dict[str, Any]) -> None:
         sheet = Sheet(Touch.of(body), body["view"])
-        reply = await outcome(counter, sheet.touch.key, f"The window {callback}", send(counter, sheet))
+        reply = await outcome(f"The window {callback}", send(counter, sheet))
         await ack(**(_refused(sheet.view, reply) if isinstance(reply, No) else reply))
 
     return sent
@@ -78,28 +79,16 @@ def _show(view: Payload) -> Reply:
 # --- asking ---------------------------------------------------------------------------------------------
 
 
-def draft_of(view: Mapping[str, Any]) -> form.Draft:
-    """What is filled in on the request form, the code left out."""
-    seconds = answers.choice(view, form.DURATION)
-    return form.Draft(
-        scenario=answers.choice(view, form.SCENARIO),
-        access=answers.choice(view, form.ACCESS),
-        duration=timedelta(seconds=int(seconds)) if seconds.isdecimal() else None,
-        reason=answers.text(view, form.REASON),
-        incident=answers.text(view, form.INCIDENT),
-    )
-
-
 async def _request(counter: Counter, sheet: Sheet) -> Reply:
+    if (right := await anew(counter, sheet.touch, sheet.view)) is not None:
+        return _show(right)
     draft = draft_of(sheet.view)
     scenario = counter.desk.policy.scenarios.get(draft.scenario)
-    ticked = answers.choices(sheet.view, form.CRITERIA)
-    criteria = scenario.criteria if scenario is not None else ()
     ask = Ask(
         person=sheet.touch.person,
         scenario=draft.scenario,
         access=draft.access,
-        criteria=tuple(text for number, text in enumerate(criteria) if str(number) in ticked),
+        criteria=form.confirmed(sheet.view, scenario) if scenario is not None else (),
         duration=draft.duration or timedelta(0),
         reason=draft.reason,
         incident=draft.incident,

@@ -3,18 +3,19 @@
 Rule: none of these holds state. Whatever matters is on the card and in the history.
 """
 
-import asyncio
 import logging
 from typing import Any, Final
 
 from slack_sdk.errors import SlackApiError
 
+from bot.core import events as e
 from bot.core.errors import BreakglassError
-from bot.core.model import PersonId, Roster
-from bot.slack.listeners.counter import Counter, Touch, log_failure
+from bot.core.model import PersonId, RequestId, Roster
+from bot.slack.listeners.counter import Counter, Touch, log_failure, outcome
 from bot.slack.people import TROUBLE, said
 from bot.slack.views.guide import FAILED, TOO_SLOW, USED_UP
 from bot.slack.views.text import Faces, Payload, escape
+from bot.store import also
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,7 @@ TRIES: Final = 3
 PAUSE: Final = 0.3
 """Seconds between two tries to fill a window: somebody sits in front of it."""
 
+_CODES: Final = {TOO_SLOW: "expired_trigger", USED_UP: "used_trigger", FAILED: "no_window"}
 _GONE: Final = frozenset({"not_found", "invalid_arguments", "view_too_large", "missing_scope"})
 
 
@@ -52,25 +54,36 @@ async def tell(counter: Counter, touch: Touch, sentence: str) -> None:
         await whisper(counter, touch.person, sentence, touch.channel)
 
 
-async def open_window(counter: Counter, touch: Touch, view: Payload) -> None:
-    """Opens a window with the trigger of an act, or says why there is none."""
+async def open_window(
+    counter: Counter, touch: Touch, view: Payload, verb: str, about: RequestId | None = None
+) -> None:
+    """Opens a window with the trigger of an act, or says why there is none. `verb` is what it is for."""
     try:
         await counter.client.views_open(trigger_id=touch.key, view=view)
     except TROUBLE as error:
-        await tell(counter, touch, why_no_window(error))
+        await _no_window(counter, touch, why_no_window(error), verb, about)
 
 
-async def hold_window(counter: Counter, touch: Touch, view: Payload) -> bool:
+async def hold_window(counter: Counter, touch: Touch, view: Payload, verb: str, about: RequestId) -> bool:
     """Opens a window under its external id, to be filled later. False: there is none, and it was said."""
     try:
         await counter.client.views_open(trigger_id=touch.key, view=view)
     except TROUBLE as error:
+        why = why_no_window(error)
         # The answer to a first try may have been lost after it worked: then the window is there.
-        if why_no_window(error) == USED_UP and await fill_window(counter, view["external_id"], view):
+        if why == USED_UP and await fill_window(counter, view["external_id"], view):
             return True
-        await tell(counter, touch, why_no_window(error))
+        await _no_window(counter, touch, why, verb, about)
         return False
     return True
+
+
+async def _no_window(counter: Counter, touch: Touch, why: str, verb: str, about: RequestId | None) -> None:
+    """The attempt ended here: recorded, then told. When it arrives again, neither."""
+    attempt = e.AttemptRefused(actor=touch.person, verb=verb, code=_CODES[why], about=about)
+    noted = await outcome("A note", counter.store.note(attempt, also=[also.first_time(touch.key)]))
+    if noted is None or noted.sentence:
+        await tell(counter, touch, why)
 
 
 async def fill_window(counter: Counter, external_id: str, view: Payload) -> bool:
@@ -81,7 +94,7 @@ async def fill_window(counter: Counter, external_id: str, view: Payload) -> bool
         except TROUBLE as error:
             if isinstance(error, SlackApiError) and said(error) in _GONE:
                 return False
-            await asyncio.sleep(PAUSE * (attempt + 1))
+            await counter.pause(PAUSE * (attempt + 1))
         else:
             return True
     return False

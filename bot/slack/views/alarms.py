@@ -1,7 +1,7 @@
 """What the security channel hears: what is wrong, and what to do about it.
 
-Rule: an alarm is rare enough to be read. A wrong code is not one, five are; a click by a curious colleague is
-not one, an attempt to approve oneself is.
+Rule: an alarm is rare enough to be read. A wrong code is not one, five are, once; a late click or that of a
+curious colleague is not one, an attempt to approve oneself is.
 """
 
 import re
@@ -22,7 +22,6 @@ _RETRY: Final = timedelta(minutes=5)
 _ATTEMPTS: Final = {
     "self_approval": "tried to approve their own request. Nothing was approved.",
     "denied": "asked for something the deny-list forbids. Nothing was filed.",
-    "locked": "is locked out after too many wrong codes and tried again. Ask them whether it was they.",
     "already_shown": "asked for a credential that was shown already. If the first time was somebody else, "
     "revoke that access now.",
     "deactivated": "acts although the account is deactivated. End its Slack sessions.",
@@ -72,8 +71,8 @@ def _says(  # noqa: C901, PLR0911  one case per fact reads better than a table o
     match event:
         case e.AttemptRefused():
             return _attempt(event)
-        case e.ProofRefused(code=code) if code in _PROOFS:
-            return f"*Second factor:* {mention(event.actor)} {_PROOFS[code]}{_about(event.about)}"
+        case e.ProofRefused() | e.LockedOut():
+            return _second_factor(event)
         case e.RevokeFailed(stuck=True) if is_time_to_say(fact, request):
             return (
                 f"*Access not ended:* {fact.request or 'a grant'} is still there after repeated attempts. "
@@ -160,6 +159,18 @@ def _attempt(event: e.AttemptRefused) -> str | None:
     else:
         return None
     return f"*Refused:* {mention(event.actor)} {what}{_about(event.about)}"
+
+
+def _second_factor(event: e.ProofRefused | e.LockedOut) -> str | None:
+    if isinstance(event, e.LockedOut):
+        return (
+            f"*Locked out:* too many wrong codes in the name of {mention(event.person)}; more are refused "
+            "for up to 30 minutes. Ask them, not over Slack, whether it was they: if not, somebody uses "
+            "their account."
+        )
+    if event.code in _PROOFS:
+        return f"*Second factor:* {mention(event.actor)} {_PROOFS[event.code]}{_about(event.about)}"
+    return None
 
 
 def _about(id: RequestId | None) -> str:

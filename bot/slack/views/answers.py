@@ -22,17 +22,19 @@ def choice(view: Mapping[str, Any], field: str) -> str:
     return str(option.get("value") or "")
 
 
-def choices(view: Mapping[str, Any], field: str) -> list[str]:
-    """The values of all chosen options."""
-    return [str(option.get("value", "")) for option in _entry(view, field).get("selected_options") or []]
+def choices(view: Mapping[str, Any], block_id: str) -> list[str]:
+    """The values of all options chosen in just this block."""
+    return [str(option.get("value", "")) for option in _in(view, block_id).get("selected_options") or []]
+
+
+def inputs(view: Mapping[str, Any]) -> list[str]:
+    """The ids of the input blocks, in their order."""
+    return [str(block.get("block_id", "")) for block in view.get("blocks", []) if block["type"] == "input"]
 
 
 def block_of(view: Mapping[str, Any], field: str) -> str | None:
     """The id of the input block of this field, where an error can stand; None when the view has none."""
-    for block in view.get("blocks", []):
-        if block.get("type") == "input" and name_of(str(block.get("block_id", ""))) == field:
-            return str(block["block_id"])
-    return None
+    return next((block_id for block_id in inputs(view) if name_of(block_id) == field), None)
 
 
 def name_of(block_id: str) -> str:
@@ -41,8 +43,13 @@ def name_of(block_id: str) -> str:
 
 
 def _entry(view: Mapping[str, Any], field: str) -> Mapping[str, Any]:
-    for block_id, actions in view.get("state", {}).get("values", {}).items():
+    for block_id in view.get("state", {}).get("values", {}):
         if name_of(block_id) == field:
-            for entry in actions.values():
-                return entry if isinstance(entry, Mapping) else {}
+            return _in(view, block_id)
+    return {}
+
+
+def _in(view: Mapping[str, Any], block_id: str) -> Mapping[str, Any]:
+    for entry in view.get("state", {}).get("values", {}).get(block_id, {}).values():
+        return entry if isinstance(entry, Mapping) else {}
     return {}

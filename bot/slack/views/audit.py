@@ -209,6 +209,17 @@ def _orphan(event: e.OrphanFound, _faces: Faces) -> str:
     return f"{event.backend} holds {event.mark}{about}, which no grant in force explains; it is being ended."
 
 
+def _attempt(event: e.AttemptRefused, faces: Faces) -> str:
+    who, code = _who(event.actor, faces), event.code.replace("_", " ")
+    match event.code:
+        case "stale":
+            return f"{who} came too late: {event.verb}."
+        case "expired_trigger" | "used_trigger" | "no_window":
+            return f"Slack opened no window for {who}: {event.verb} ({code})."
+        case _:
+            return f"Refused to {who}: {event.verb} ({code})."
+
+
 def _unknown(event: e.Event, faces: Faces) -> str:
     return f"{e.type_of(event).replace('_', ' ')} by {_who(event.actor, faces)}."
 
@@ -236,10 +247,9 @@ _SAYS: Final[Mapping[type[e.Event], Callable[[Any, Faces], str]]] = {
     e.ReportFiled: lambda ev, f: f"{_who(ev.actor, f)} reported: {_quote(ev.report)}",
     e.ReviewSigned: _reviewed,
     e.ReviewOverdue: lambda _ev, _f: "The review is overdue.",
-    e.AttemptRefused: lambda ev, f: (
-        f"Refused to {_who(ev.actor, f)}: {ev.verb} ({ev.code.replace('_', ' ')})."
-    ),
+    e.AttemptRefused: _attempt,
     e.ProofRefused: lambda ev, f: f"Code of {_who(ev.actor, f)} refused ({ev.code.replace('_', ' ')}).",
+    e.LockedOut: lambda ev, f: f"Too many wrong codes: those of {_who(ev.person, f)} are refused for now.",
     e.EnrollmentIssued: lambda ev, f: (
         f"{_who(ev.actor, f)} issued an enrolment token for {_who(ev.person, f)}."
     ),

@@ -4,6 +4,7 @@ Rule: everything that can be chosen for somebody already is, and the last line s
 typed survives a change of scenario; what was ticked under another scenario does not.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from bot.core.model import Ending, Mfa, Scenario, Terms
 from bot.core.policy import REASON_MAX, human_duration
-from bot.slack.views import says
-from bot.slack.views.text import LABEL, Payload, cut, one_line, plain, safe, small
+from bot.slack.views import answers, says
+from bot.slack.views.text import LABEL, Payload, alert, cut, one_line, plain, safe
 
 if TYPE_CHECKING:
     from bot.desk import Offer
@@ -47,8 +48,14 @@ class Draft:
 _EMPTY: Final = Draft()
 
 
-def request_modal(offers: Sequence["Offer"], draft: Draft = _EMPTY) -> Payload:
-    """The form for what is offered (never nothing). What the draft names is chosen, else the first."""
+def request_modal(offers: Sequence["Offer"], draft: Draft = _EMPTY, notice: str = "") -> Payload:
+    """The form for what is offered (never nothing). What the draft names is chosen, else the first.
+
+    Args:
+        offers: what this person may ask for.
+        draft: what is filled in already.
+        notice: what they must know before they go on; stands at the top.
+    """
     offer = next((offer for offer in offers if offer.scenario.key == draft.scenario), offers[0])
     terms, ending = next(
         (pair for pair in offer.accesses if pair[0].access == draft.access), offer.accesses[0]
@@ -60,6 +67,7 @@ def request_modal(offers: Sequence["Offer"], draft: Draft = _EMPTY) -> Payload:
         "submit": plain("Ask for access", 24),
         "close": plain("Cancel", 24),
         "blocks": [
+            *([alert(notice, "warning")] if notice else []),
             _scenario(offers, offer.scenario),
             *_criteria(offer.scenario),
             _access(offer, terms),
@@ -67,9 +75,15 @@ def request_modal(offers: Sequence["Offer"], draft: Draft = _EMPTY) -> Payload:
             _reason(draft.reason),
             _incident(offer.scenario, draft.incident),
             _code(terms),
-            small(_what_will_happen(terms, ending)),
+            alert(_what_will_happen(terms, ending)),
         ],
     }
+
+
+def confirmed(view: Payload, scenario: Scenario) -> tuple[str, ...]:
+    """The criteria that are ticked, of those that `scenario` has now: a tick under any others is none."""
+    ticked = answers.choices(view, _criteria_block(scenario))
+    return tuple(text for number, text in enumerate(scenario.criteria) if str(number) in ticked)
 
 
 def suggestions(offers: Sequence["Offer"], scenario: str, typed: str) -> list[Payload]:
@@ -128,6 +142,12 @@ def _scenario(offers: Sequence["Offer"], chosen: Scenario) -> Payload:
     return {**_input(SCENARIO, "Scenario", menu), "dispatch_action": True}
 
 
+def _criteria_block(scenario: Scenario) -> str:
+    """Named after what stands in it: the policy may change while the form is open."""
+    digest = hashlib.sha256("\n".join(scenario.criteria).encode()).hexdigest()
+    return f"{CRITERIA}:{scenario.key}:{digest[:16]}"
+
+
 def _criteria(scenario: Scenario) -> list[Payload]:
     """Numbered options: the desk compares the criteria themselves, not what a client sent."""
     if not scenario.criteria:
@@ -139,7 +159,7 @@ def _criteria(scenario: Scenario) -> list[Payload]:
     boxes = {"type": "checkboxes", "action_id": CRITERIA, "options": options}
     hint = "Confirm each one. If one is not true, this is another scenario."
     # Optional for Slack, so that the desk says which criterion is missing.
-    return [_input(f"{CRITERIA}:{scenario.key}", "Criteria", boxes, optional=True, hint=hint)]
+    return [_input(_criteria_block(scenario), "Criteria", boxes, optional=True, hint=hint)]
 
 
 def _access(offer: "Offer", chosen: Terms) -> Payload:

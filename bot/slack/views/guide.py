@@ -1,6 +1,7 @@
 """What `/breakglass help` and `status` answer, and the short answers to other commands."""
 
 import difflib
+import unicodedata
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,6 +15,8 @@ from bot.slack.views.text import Payload, cut, escape, mention, message, moment,
 COMMAND: Final = "/breakglass"
 WORDS: Final = ("help", "status", "revoke", "enroll", "review")
 ID_LENGTH: Final = 6
+_ALPHABET: Final = frozenset("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
+_READ_AS: Final = str.maketrans("OIL", "011")
 NO_TIME: Final = timedelta(0)
 MOST: Final = 15
 """Lines in one list of the status; the rest is counted."""
@@ -32,6 +35,14 @@ FAILED: Final = (
 )
 TOO_SLOW: Final = "Slack took too long to open the window, so nothing happened. Please press again."
 USED_UP: Final = "Slack had used this click up already. If you see no window, press again."
+FORM_CHANGED: Final = (
+    "These fields are new to you: another scenario, access or policy asks for others. Nothing was filed. "
+    "Look at them and send the form again."
+)
+FORM_STANDS: Final = (
+    "Slack did not let the form follow your choice. Send it as it is: nothing is filed then, and it is shown "
+    "anew, with what you typed."
+)
 OUTDATED: Final = "This button belongs to an older version and does nothing. Type /breakglass instead."
 OTHER_TEAM: Final = "This Breakglass belongs to another workspace. Ask in your own."
 CLOSED_TOO_EARLY: Final = (
@@ -55,22 +66,33 @@ def help_message(unknown: str = "") -> Payload:
     return message(f"{first}\n{HELP}", section(first), section(HELP))
 
 
-def which(word: str) -> Payload:
-    """`revoke` or `review` without an id."""
-    return message(f"Which one? Type `{COMMAND} {word} BG-…`; `{COMMAND} status` lists the ids.")
+def which(word: str, typed: str = "") -> Payload:
+    """`revoke` or `review` without an id; with what was typed instead."""
+    found = (
+        f"I find no id in “{escape(cut(one_line(typed), 40))}”; ids look like BG-7K3Q2M. " if typed else ""
+    )
+    return message(f"{found}Which one? Type `{COMMAND} {word} BG-…`; `{COMMAND} status` lists the ids.")
 
 
-def unknown_request(id: str) -> Payload:
+def what_with(id: RequestId) -> Payload:
+    """An id, and no word for what to do with it."""
+    return message(
+        f"`{COMMAND} revoke {id}` ends that access now; `{COMMAND} review {id}` opens its review. "
+        "To approve or deny it, press the button on its card."
+    )
+
+
+def unknown_request(id: RequestId) -> Payload:
     """An id that is none of ours."""
-    shown = escape(cut(one_line(id), 40))
-    return message(f"There is no request {shown}. `{COMMAND} status` lists those that are open.")
+    return message(f"There is no request {id}. `{COMMAND} status` lists those that are open.")
 
 
-def revoking(request: Request) -> Payload:
-    """The order to end it is on record."""
+def revoking(request: Request, other: RequestId | None = None) -> Payload:
+    """The order to end it is on record. `other` was named too and is as it was: one line ends one access."""
+    also = f" {other} is not ended by that: type `{COMMAND} revoke {other}` too." if other else ""
     return message(
         f"*{request.id}* of {mention(request.requester)} is being ended now. The card says when the provider "
-        "agrees that it is gone; it is tried for as long as that takes."
+        f"agrees that it is gone; it is tried for as long as that takes.{also}"
     )
 
 
@@ -154,15 +176,30 @@ def _may_review(request: Request, person: PersonId, roster: Roster, now: datetim
     return True
 
 
-def read_id(typed: Sequence[str]) -> tuple[RequestId, list[str]]:
-    """(the request meant by `bg-7k3q2m`, `7K3Q2M` or `BG 7K3Q2M`; what was typed after it).
+def read_id(typed: Sequence[str]) -> tuple[RequestId | None, list[str]]:
+    """(the request meant by `bg-7k3q2m`, `7K3Q2M` or `BG 7K3Q2M`, if any is; what was typed after it).
 
-    The alphabet of ids has no O, I and L: they are read as 0, 1 and 1.
+    The alphabet of ids has no O, I and L: they are read as 0, 1 and 1. Words before an id with its `BG` are
+    passed over; without it, only the first word can be meant as one.
     """
-    first, *rest = typed
-    if first.casefold().strip("-:") == "bg" and rest:
-        first, *rest = rest
-    letters = "".join(char for char in first.upper() if char.isascii() and char.isalnum())
-    if len(letters) > ID_LENGTH:
-        letters = letters.removeprefix("BG")
-    return RequestId("BG-" + letters.translate(str.maketrans("OIL", "011"))), rest
+    words = [_letters(word) for word in typed]
+    for at, word in enumerate(words):
+        if word == "BG":
+            after = next((n for n in range(at + 1, len(words)) if words[n]), at)
+            bare = words[after]
+        else:
+            after = at
+            bare = word.removeprefix("BG") if len(word) > ID_LENGTH else word if at == 0 else ""
+        bare = bare.translate(_READ_AS)
+        if len(bare) == ID_LENGTH and _ALPHABET.issuperset(bare):
+            return RequestId(f"BG-{bare}"), list(typed[after + 1 :])
+    return None, []
+
+
+def _letters(word: str) -> str:
+    """What of a word could belong to an id. A mention or a link is none."""
+    if word.startswith("<"):
+        return ""
+    return "".join(
+        char for char in unicodedata.normalize("NFKC", word).upper() if char.isascii() and char.isalnum()
+    )

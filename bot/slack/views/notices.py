@@ -45,7 +45,7 @@ def notices(fact: Fact, request: Request, faces: Faces = UNKNOWN) -> list[Notice
 
 
 def about_people(fact: Fact) -> list[Notice]:
-    """Direct messages that follow from facts about no request: somebody's own second factor changed."""
+    """Direct messages that follow from facts about no request: somebody's own second factor."""
     match fact.event:
         case e.EnrollmentIssued(person=person):
             text = (
@@ -56,6 +56,12 @@ def about_people(fact: Fact) -> list[Notice]:
             text = (
                 "Your second factor for Breakglass was set up just now; an earlier one no longer works. "
                 "If that was not you, tell security at once."
+            )
+        case e.LockedOut(person=person):
+            text = (
+                "Too many wrong codes were entered in your name: more are refused for up to 30 minutes, and "
+                "security was told. If it was not you, somebody may be using your account: tell security "
+                "now, not over Slack. If it was you, the operator can lift it with a new enrolment token."
             )
         case _:
             return []

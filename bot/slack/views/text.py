@@ -162,6 +162,11 @@ def small(text: str) -> Payload:
     return {"type": "context", "elements": [plain(text)]}
 
 
+def alert(text: str, level: str = "info") -> Payload:
+    """What must not be missed in a window, plain; messages cannot carry one (docs.slack.dev, alert block)."""
+    return {"type": "alert", "level": level, "text": plain(text)}
+
+
 def said(label: str, words: Words | str, limit: int = TEXT) -> Payload:
     """People's words under a label, as a quotation in rich text: shown to the letter, nothing comes alive."""
     text = cut(safe(str(words)).strip() or NOTHING, limit)
