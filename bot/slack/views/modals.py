@@ -1,7 +1,8 @@
 """The windows besides the request form.
 
-Rules: a window says what pressing its button does. What a window needs to remember is the request's id (and,
-while enrolling, a sealed secret); a code is never in it. A credential is shown in one window, once.
+Rules: a window says what pressing its button does, in an alert, and asks for a code last. What it needs to
+remember is the request's id (and, while enrolling, a sealed secret); a code is never in it. A credential is
+shown in one window, once.
 """
 
 import json
@@ -16,6 +17,7 @@ from bot.slack.views.text import (
     UNKNOWN,
     Faces,
     Payload,
+    alert,
     mention,
     moment,
     one_line,
@@ -117,17 +119,17 @@ def sent_modal(request: Request, channel: str) -> Payload:
 def prove_modal(request: Request) -> Payload:
     """The requester's code, for a new request or for one that was approved too slowly."""
     if request.state is State.APPROVED_STALE:
-        then = (
-            f"It is approved. With your code access begins at once, for {human_duration(request.duration)}."
-        )
+        length = human_duration(request.duration)
+        then = alert(f"It is approved. With your code access begins at once, for {length}.", "warning")
     else:
-        then = f"With your code the request goes to {says.needed(request.terms.tiers)}."
+        then = alert(f"With your code the request goes to {says.needed(request.terms.tiers)}.")
     return _form(
         PROVE,
         "Enter your code",
         "Enter",
         request.id,
-        paragraph(f"{request.id}: {request.terms.title}. {then}"),
+        paragraph(f"{request.id}: {request.terms.title}"),
+        then,
         _field(CODE, "Code", _line(), "Six digits from your authenticator; each works once."),
     )
 
@@ -140,7 +142,7 @@ def approve_modal(request: Request, faces: Faces = UNKNOWN) -> Payload:
         "Approve",
         request.id,
         section(f"*{request.id}* of {mention(request.requester)}"),
-        paragraph(says.effect(request, faces.name(request.requester))),
+        alert(says.effect(request, faces.name(request.requester)), "warning"),
         said("Reason", request.reason),
         small(says.ending(request.ending)),
         _field(CODE, "Code", _line(), "Six digits from your own authenticator; each works once."),
@@ -154,7 +156,8 @@ def deny_modal(request: Request) -> Payload:
         "Deny",
         "Deny",
         request.id,
-        section(f"*{request.id}* of {mention(request.requester)}: one no ends it, whoever else said yes."),
+        section(f"*{request.id}* of {mention(request.requester)}"),
+        alert("One no ends it, whoever else said yes.", "warning"),
         _field(
             REASON,
             "Reason",
@@ -200,6 +203,7 @@ def review_modal(request: Request) -> Payload:
         paragraph(f"Access: {one_line(request.terms.title)}, {human_duration(request.duration)} asked for"),
         said("Reason", request.reason),
         said("Report", report),
+        alert("Signing closes it: your judgement stands under your name and is not changed any more."),
         _field(OUTCOME, "Outcome", _radio({verdict.value: says.VERDICTS[verdict] for verdict in Verdict})),
         _field(
             LESS, "Was less access possible?", _radio({NO: "No, it fitted", YES: "Yes, less would have done"})
@@ -218,9 +222,8 @@ def enrol_modal() -> Payload:
         "Enrol: 1 of 2",
         "Next",
         "",
-        paragraph(
-            "You get a second factor for Breakglass here. An earlier one stops working once this is done."
-        ),
+        paragraph("You get a second factor for Breakglass here."),
+        alert("An earlier one stops working once this is done."),
         _field(
             TOKEN,
             "Enrolment token",
@@ -239,6 +242,10 @@ def enrol_code_modal(token: str, secret: Secret, uri: Secret, sealed: str) -> Pa
         "Enrol: 2 of 2",
         "Enrol",
         json.dumps({"token": token, "sealed": sealed}),
+        alert(
+            "The key is shown only now. Whoever reads it can pretend to be you; do not keep a copy.",
+            "warning",
+        ),
         paragraph(
             "In your authenticator app, choose “enter a set-up key”, time-based, and type this key "
             "(spaces do not matter):"
@@ -246,7 +253,6 @@ def enrol_code_modal(token: str, secret: Secret, uri: Secret, sealed: str) -> Pa
         verbatim(groups),
         paragraph("Or, on the device that has the app, open this address:"),
         verbatim(uri.reveal()),
-        small("It is shown only now. Whoever reads it can pretend to be you; do not keep a copy."),
         _field(CODE, "Code", _line(focus=False), "The six digits that the app shows now."),
     )
 
@@ -284,7 +290,8 @@ def loading_modal(external_id: str) -> Payload:
 
 def reveal_modal(request: Request, handoff: Handoff) -> Payload:
     """The one-time credential."""
-    blocks = [paragraph("Shown once, to you alone. Closing this window forgets it: copy what you need now.")]
+    once = "Shown once, to you alone. Closing this window forgets it: copy what you need now."
+    blocks = [alert(once, "warning")]
     for label, secret in handoff.fields:
         blocks += [paragraph(label), verbatim(secret.reveal())]
     if request.expires_at is not None:
