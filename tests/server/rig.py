@@ -328,8 +328,9 @@ class Rig:
 
     async def fill(self, form: Modal, access: str = "The vault") -> None:
         if form.value("Access") != access:
+            before = form.view.hash
             await form.choose("Access", access)
-            await self.until(lambda: form.value("Access") == access)
+            await self.until(lambda: form.view.hash != before)
         form.fill("Criteria", form.options("Criteria"))
         form.fill("Reason", "The locks hold everybody up.")
         if access != "The vault":

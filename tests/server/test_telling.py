@@ -102,6 +102,23 @@ async def test_no_alarm_is_lost_when_slack_fails_to_take_it(it: Rig, kind: str) 
     await it.alarmed("tried to approve their own request")
 
 
+async def test_of_five_wrong_codes_security_and_the_person_hear_once(it: Rig) -> None:
+    await it.start()
+    await it.enrolled()
+    form = await it.form()
+    await it.fill(form, "The vault, with a code")
+    for guess in range(7):
+        form.fill("Code", f"00000{guess}")
+        assert await form.submit() is not None
+    await it.told_all()
+    await it.alarmed("Locked out", "@alice")
+    await it.until(
+        lambda: any("wrong codes were entered in your name" in told for told in it.hears(it.alice))
+    )
+    assert len(await it.told(e.LockedOut)) == 1
+    assert len([alarm for alarm in it.alarms() if "wrong codes" in alarm]) == 1
+
+
 async def test_an_answer_that_is_no_json_is_an_error_like_any_other() -> None:
     async def broken(_request: web.Request) -> web.Response:
         return web.Response(text='{"ok": tr', content_type="application/json")
