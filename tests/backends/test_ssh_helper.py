@@ -1,6 +1,7 @@
 """`breakglass-host` alone, in a folder of its own: what it takes, refuses, keeps and forgets."""
 
 import ast
+import base64
 import getpass
 import json
 import os
@@ -8,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from bot.backends.ssh.host import Host
 NOW = 2_000_000_000.0
 MARK = "bg-acme-7k3q2m"
 ME = getpass.getuser()
+CERTIFICATE = base64.b64encode(b"a certificate").decode()
 CA = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
 
 needs_keygen = pytest.mark.usefixtures("keygen_here")
@@ -39,13 +42,31 @@ def clock() -> Clock:
 
 @pytest.fixture
 def host(tmp_path: Path, clock: Clock) -> Host:
-    """Set up, and swept just now."""
-    made = Host("acme", CA, [ME], state=str(tmp_path / "state"), run=str(tmp_path / "run"), clock=clock)
+    """Set up, and swept just now, beside a pretended sshd that has no principals file."""
+    sshd, config = tmp_path / "sshd", tmp_path / "sshd_config"
+    sshd.write_text("#!/bin/sh\necho authorizedprincipalsfile none\n")
+    sshd.chmod(0o755)
+    config.touch()
+    made = Host(
+        "acme", CA, [ME], state=str(tmp_path / "state"), run=str(tmp_path / "run"), clock=clock,
+        sshd=(str(sshd), "-f", str(config)),
+    )  # fmt: skip
     for folder in ("state/grants", "state/ended", "run/sessions"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "state" / "ca.pub").write_text(f"{CA}\n")
     swept(made, clock.now)
     return made
+
+
+@pytest.fixture
+def login(host: Host, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """What the helper says to sshd, for which our own parent stands here."""
+    monkeypatch.setattr(helper, "is_sshd", lambda pid: pid == os.getppid())
+
+    def login(user: str, key_id: str, ca: str = CA.split()[1], certificate: str = CERTIFICATE) -> str:
+        return host.login(os.getppid(), user, key_id, ca, certificate)
+
+    return login
 
 
 def swept(host: Host, at: float) -> None:
@@ -57,7 +78,8 @@ def swept(host: Host, at: float) -> None:
 def ask(do: str = "grant", now: float = NOW, **changes: object) -> dict[str, Any]:
     entry = {
         "mark": MARK, "login": "shell", "narrowed": "", "account": ME, "until": int(NOW) + 1800,
-        "principal": "alice", "note": "BG-7K3Q2M", "serial": 7, "hosts": ["one"], **changes,
+        "principal": "alice", "note": "BG-7K3Q2M", "serial": 7, "hosts": ["one"],
+        "certificates": [helper.digest(CERTIFICATE)], **changes,
     }  # fmt: skip
     return {"do": do, "entry": entry, "now": now}
 
@@ -201,38 +223,83 @@ def test_only_the_five_questions_are_answered(host: Host, asked: dict[str, Any])
     assert "does not know" in host.answer(asked)["no"]
 
 
-def test_login_asks_for_account_time_and_mark(host: Host, clock: Clock) -> None:
-    ours = CA.split()[1]
-    assert host.login(ME, f"{MARK} alice", ours) == "", "no grant yet"
+def test_login_asks_for_account_time_and_mark(host: Host, clock: Clock, login: Callable[..., str]) -> None:
+    assert login(ME, f"{MARK} alice") == "", "no grant yet"
     host.answer(ask())
-    assert host.login(ME, f"{MARK} alice", ours) == MARK
-    assert host.login("other", f"{MARK} alice", ours) == ""
-    assert host.login(ME, "bg-acme-bbbbbb alice", ours) == ""
-    assert host.login(ME, "../grants/x", ours) == ""
-    assert host.login(ME, "", ours) == ""
+    assert login(ME, f"{MARK} alice") == MARK
+    assert login("other", f"{MARK} alice") == ""
+    assert login(ME, "bg-acme-bbbbbb alice") == ""
+    assert login(ME, "../grants/x") == ""
+    assert login(ME, "") == ""
     clock.now += 1799
-    assert host.login(ME, MARK, ours) == MARK
+    assert login(ME, MARK) == MARK
     clock.now += 1
-    assert host.login(ME, MARK, ours) == ""
+    assert login(ME, MARK) == ""
 
 
-def test_login_notes_the_process_before_it_says_yes(host: Host) -> None:
+def test_login_lets_in_the_certificates_it_was_told_of_and_no_other(
+    host: Host, login: Callable[..., str]
+) -> None:
+    second = base64.b64encode(b"signed at the second attempt").decode()
     host.answer(ask())
-    host.login(ME, MARK, CA.split()[1])
+    assert login(ME, MARK, certificate=second) == ""
+    host.answer(ask(certificates=[helper.digest(second)]))
+    assert login(ME, MARK, certificate=second) == MARK
+    assert login(ME, MARK) == MARK, "an attempt that somebody was handed is not forgotten"
+    for other in (base64.b64encode(b"a certificatf").decode(), CERTIFICATE[:-4], "", "no base64"):
+        assert login(ME, MARK, certificate=other) == ""
+
+
+def test_login_notes_the_process_before_it_says_yes(host: Host, login: Callable[..., str]) -> None:
+    host.answer(ask())
+    login(ME, MARK)
     (note,) = Path(host.run, "sessions").iterdir()
     assert note.name == f"{MARK}.{os.getppid()}.{helper.started(os.getppid())}"
 
 
-def test_login_says_nothing_if_the_note_cannot_be_made(host: Host) -> None:
+def test_login_says_nothing_if_the_note_cannot_be_made(host: Host, login: Callable[..., str]) -> None:
     host.answer(ask())
     Path(host.run, "sessions").rmdir()
     Path(host.run, "sessions").write_text("a file where the folder should be")
-    with pytest.raises(FileExistsError):
-        host.login(ME, MARK, CA.split()[1])
+    with pytest.raises(helper.Failed, match="no folder of root's own"):
+        login(ME, MARK)
 
 
-def test_for_another_authority_it_says_what_sshd_would_do_without_us(host: Host) -> None:
-    assert host.login("bob", f"{MARK} alice", "AAAAtheirs") == "bob"
+def test_login_says_nothing_to_a_process_that_is_no_sshd(host: Host) -> None:
+    """The first process, nobody, ourselves, whoever started us, and one that is gone."""
+    host.answer(ask())
+    for asker in (1, 0, os.getpid(), os.getppid(), 2**22 + 1):
+        assert host.login(asker, ME, MARK, CA.split()[1], CERTIFICATE) == ""
+    assert list(Path(host.run, "sessions").iterdir()) == []
+
+
+def test_a_note_about_the_first_process_or_one_that_never_was_ends_nothing(host: Host) -> None:
+    """An older helper could leave one: 1 when its sshd had been killed, no start time when it was gone."""
+    host.answer(ask())
+    for left in (f"1.{helper.started(1)}", "0.", f"{2**22 + 1}.", "1", "-1.5", "x.y"):
+        Path(host.run, "sessions", f"{MARK}.{left}").touch()
+    assert host._sessions() == {}
+    assert list(Path(host.run, "sessions").iterdir()) == []
+
+
+def test_the_first_process_is_not_cut_even_if_it_were_noted(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signals: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, _signal: signals.append(pid))
+    monkeypatch.setattr(Host, "_sessions", lambda _host: {MARK: [1]})
+    monkeypatch.setattr(helper, "below", lambda _head: [1, 0])
+    assert host._cut(MARK) is False
+    assert signals == []
+
+
+def test_another_authority_lets_in_nobody_unless_the_operator_named_it(
+    host: Host, login: Callable[..., str]
+) -> None:
+    assert login("bob", f"{MARK} alice", "AAAAtheirs") == ""
+    opened = replace(host, other_authorities=("ssh-ed25519 AAAAtheirs their-ca",))
+    for ca, said in (("AAAAtheirs", "bob"), ("AAAAothers", "")):
+        assert opened.login(os.getppid(), "bob", f"{MARK} alice", ca, CERTIFICATE) == said
     assert list(Path(host.run, "sessions").iterdir()) == []
 
 
@@ -248,12 +315,18 @@ def test_a_session_scope_of_systemd_holds_what_left_the_connection(
     tmp_path: Path, line: str, found: list[int]
 ) -> None:
     """A pretended /proc and cgroup tree: no systemd runs in the tests."""
-    (tmp_path / "proc" / "40").mkdir(parents=True)
-    (tmp_path / "proc" / "40" / "cgroup").write_text(f"{line}\n")
+    for pid, parent, its in ((40, 7, line), (7, 1, "0::/system.slice/ssh.service")):
+        (tmp_path / "proc" / str(pid)).mkdir(parents=True)
+        (tmp_path / "proc" / str(pid) / "cgroup").write_text(f"{its}\n")
+        (tmp_path / "proc" / str(pid) / "stat").write_text(f"{pid} (sshd: a) b) S {parent} 0 0\n")
     group = tmp_path / "cgroup" / line.partition("::/")[2]
     group.mkdir(parents=True)
     (group / "cgroup.procs").write_text("41\n42\n")
     assert helper.in_scope(40, str(tmp_path / "proc"), str(tmp_path / "cgroup")) == found
+    (tmp_path / "proc" / "7" / "cgroup").write_text(f"{line}\n")
+    assert helper.in_scope(40, str(tmp_path / "proc"), str(tmp_path / "cgroup")) == [], (
+        "the scope of whoever started sshd by hand, with all else that they do there"
+    )
 
 
 # --- as a command ------------------------------------------------------------------------------------------
@@ -264,6 +337,7 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     config = tmp_path / "host.json"
     words = {"installation": "acme", "ca": CA, "accounts": [ME]}
     config.write_text(json.dumps({**words, "state": str(tmp_path / "s"), "run": str(tmp_path / "r")}))
+    config.chmod(0o644)
 
     def run(*words: str, said: str = "", before: str = "") -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-I", "-W", "error", helper.__file__, "--config", str(config), *words]

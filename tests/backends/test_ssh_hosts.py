@@ -255,7 +255,8 @@ async def test_all_is_well(two: Two) -> None:
     [
         ("TrustedUserCAKeys .*", "", "does not trust our authority"),
         ("AuthorizedPrincipalsCommand .*", "", "does not ask breakglass-host"),
-        ("login %u %i %K", "login %u %i", "does not ask breakglass-host"),
+        ("login %u %i %K %k", "login %u %i %K", "login %u %i %K %k, and reload sshd"),
+        ("(login %u %i %K %k)", r"\1 more", "does not ask breakglass-host"),
         ("RevokedKeys .*", "", "does not read the revocation list"),
         ("LogLevel VERBOSE", "LogLevel INFO", "Set LogLevel VERBOSE"),
         ("UsePAM", "UsePan", "sshd -T says"),

@@ -19,7 +19,6 @@ from bot.demo.ports import free_port
 from tests.backends.contract import order_for
 from tests.backends.ssh_rig import SshRig, echoes, ssh_rig
 from tests.providers.fixtures import absent
-from tests.providers.sshd import make_key
 
 pytestmark = [pytest.mark.usefixtures("sshd_here"), pytest.mark.heavy]
 
@@ -48,7 +47,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 async def test_a_certificate_ends_by_itself_whatever_the_host_holds(rig: SshRig) -> None:
-    order = replace(order_for(rig), expires_at=datetime.now(UTC) + timedelta(seconds=4))
+    order = replace(order_for(rig), expires_at=datetime.now(UTC) + timedelta(seconds=6))
     lease = await rig.backend.grant(order)
     lies_about_its_end(rig, order)
     assert await rig.gets_in(lease)
@@ -58,7 +57,7 @@ async def test_a_certificate_ends_by_itself_whatever_the_host_holds(rig: SshRig)
 
 
 async def test_the_host_ends_a_session_and_the_grant_by_itself_with_nobody_to_tell_it(rig: SshRig) -> None:
-    order = replace(order_for(rig), expires_at=datetime.now(UTC) + timedelta(seconds=4))
+    order = replace(order_for(rig), expires_at=datetime.now(UTC) + timedelta(seconds=6))
     lease = await rig.backend.grant(order)
     alive = await rig.open_session(lease)
     rig.sshd.helper("sweep")
@@ -152,24 +151,10 @@ async def test_the_account_is_the_granted_one_and_no_other(rig: SshRig) -> None:
 
 
 async def test_a_certificate_without_the_hosts_grant_is_worth_nothing(rig: SshRig) -> None:
-    """Somebody stole the authority's key."""
     order = order_for(rig)
     lease = await rig.backend.grant(order)
     (rig.sshd.state / "grants" / order.mark).unlink()
     assert not await rig.gets_in(lease)
-
-
-async def test_another_authority_of_the_host_works_as_if_we_were_not_there(rig: SshRig) -> None:
-    theirs = rig.folder / "their-ca"
-    with (rig.sshd.state / "ca.pub").open("a") as trusted:
-        trusted.write(make_key(theirs) + "\n")
-    own = rig.folder / "own.pub"
-    for principal, inside in ((rig.account, True), ("somebody", False)):
-        sign = ["ssh-keygen", "-q", "-s", str(theirs), "-I", "bg-x theirs", "-n", principal, str(own)]
-        await rig.says(sign)
-        command = rig.client(None, "echo inside")
-        command.insert(-2, f"-oCertificateFile={rig.folder / 'own-cert.pub'}")
-        assert (await rig.says(command) == (0, "inside\n")) is inside
 
 
 # --- sessions ----------------------------------------------------------------------------------------------

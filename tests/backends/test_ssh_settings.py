@@ -1,10 +1,12 @@
 """Settings, keys and certificates of the ssh backend: what needs no host."""
 
 import base64
+import json
 import re
 import struct
 import subprocess
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -300,18 +302,25 @@ def test_an_address_with_a_port_of_its_own_is_known_by_both() -> None:
 
 # --- what a host says --------------------------------------------------------------------------------------
 
-GOOD: dict[str, Any] = Entry("m", "l", "", "a", int(time.time()), "p", "n", 1, ("one",)).dumps()
+ENTRY = Entry("m", "l", "", "a", int(time.time()), "p", "n", 1, ("one",), ("e3b0",))
+GOOD: dict[str, Any] = json.loads(json.dumps(ENTRY.dumps()))
 
 
 def test_an_entry_is_read_as_it_was_written() -> None:
-    assert Entry.of({**GOOD, "hosts": ["one"]}) == Entry(**GOOD)
+    assert Entry.of(GOOD) == ENTRY
+
+
+def test_an_entry_from_before_certificates_were_told_is_read_too() -> None:
+    del (before := dict(GOOD))["certificates"]
+    assert Entry.of(before) == replace(ENTRY, certificates=())
 
 
 @pytest.mark.parametrize(
     "wrong",
     [{"until": "1"}, {"until": True}, {"until": -1}, {"until": 2**62}, {"serial": 2**63}, {"mark": None},
-     {"hosts": "one"}, {"hosts": [1]}, {"note": 7}],
+     {"hosts": "one"}, {"hosts": [1]}, {"hosts": None}, {"certificates": "e3b0"}, {"certificates": [1]},
+     {"note": 7}],
 )  # fmt: skip
 def test_an_entry_that_is_not_whole_is_none(wrong: dict[str, object]) -> None:
-    assert Entry.of({**GOOD, "hosts": ["one"], **wrong}) is None
+    assert Entry.of({**GOOD, **wrong}) is None
     assert Entry.of(list(wrong)) is None

@@ -90,7 +90,7 @@ class Sshd:
             LogLevel VERBOSE
             TrustedUserCAKeys {self.state}/ca.pub
             RevokedKeys {self.state}/revoked.krl
-            AuthorizedPrincipalsCommand {PYTHON} -I {HELPER} --config {self.config} login %u %i %K
+            AuthorizedPrincipalsCommand {PYTHON} -I {HELPER} --config {self.config} login %u %i %K %k
             AuthorizedPrincipalsCommandUser {getpass.getuser()}
             {self.extra}
             """
@@ -107,6 +107,7 @@ class Sshd:
             "sshd": [find_sshd(), "-f", str(self.sshd_config)],
         }
         self.config.write_text(json.dumps({**settings, **changes}))
+        self.config.chmod(0o644)
 
     @property
     def serve(self) -> str:

@@ -8,9 +8,11 @@
     checks       is each host set up, and is our own login there enough and no more?
     host         runs on the hosts: one file that an operator copies there
 
-The rule: two things are needed to get in, and they are kept apart. This process holds the authority's key and
-signs; the host holds the grants and lets in no certificate that it has no grant for. A stolen authority key
-opens no host, and our control login on a host cannot sign.
+The rule: two things are needed to get in, and they are kept apart. The authority's key signs certificates;
+our control login tells each host the hash of the ones that were signed here, and a host lets in these, to the
+byte, and no others. So the authority's key alone opens no host where sshd asks `breakglass-host`, whatever it
+signs, and the control key alone lets nobody in, since it cannot sign. Who has both, or this process, has the
+accounts that the hosts list.
 """
 
 import asyncio

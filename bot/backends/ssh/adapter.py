@@ -4,9 +4,9 @@ Granting:
     (1) Every host of the login is asked whether it would take the grant. One that does not answer, or says
         no, is left out and named to the person: in an emergency the broken host is often why. If none would,
         that is the answer.
-    (2) The others are told, with the list of all that are told. One that fails now makes the whole grant
-        fail: it may hold it, and what cannot be confirmed is taken away.
-    (3) Only then is anything signed.
+    (2) Only then is anything signed. A certificate is worth nothing until a host knows its hash.
+    (3) The hosts that would are told that hash, and the list of all that are told. One that fails now makes
+        the whole grant fail: it may hold it, and what cannot be confirmed is taken away.
 
 Ending: every host of the login ends it and says to which hosts the grant was sent. One that cannot be reached
 holds up the end unless it was never sent there. Only one thing is kept between calls: to which hosts an
@@ -23,7 +23,7 @@ import asyncssh
 
 from bot.backends.marks import Marks
 from bot.backends.ssh import checks
-from bot.backends.ssh.certificate import Authority, Login, new_key, serial_of
+from bot.backends.ssh.certificate import Authority, Login, digest_of, new_key, serial_of
 from bot.backends.ssh.control import Control
 from bot.backends.ssh.entry import Entry
 from bot.backends.ssh.handoff import handoff
@@ -80,13 +80,27 @@ class Ssh:
         )
         offer = {"do": "offer", "entry": entry.dumps(), "now": now}
         there, left_out = await self.control.ask_each(self._hosts(order), offer)  # (1)
+        for name, answer in there.items():
+            if other := checks.another_version(answer):  # an older one looks at less of a certificate
+                left_out[name] = BackendRefused(f"{name}: {other}")
+        there = {name: answer for name, answer in there.items() if name not in left_out}
         if not there:
             raise _all_of(left_out)
         sent = self.attempts.setdefault(order.mark, set())
         sent.update(there)
-        entry = replace(entry, hosts=tuple(sorted(sent)))
+        registered = self.keys.get(order.principal)
+        key = registered or new_key()
+        certificate = self.authority.sign(  # (2)
+            key,
+            mark=order.mark,
+            who=f"{order.principal} {order.note}",
+            login=login,
+            now=int(now),
+            until=until,
+        )
+        entry = replace(entry, hosts=tuple(sorted(sent)), certificates=(digest_of(certificate),))
         order_to_host = {"do": "grant", "entry": entry.dumps(), "now": time.time()}
-        told, failed = await self.control.ask_each(there, order_to_host)  # (2)
+        told, failed = await self.control.ask_each(there, order_to_host)  # (3)
         if any(isinstance(error, BackendUnavailable) for error in failed.values()):
             raise _all_of(failed)
         if failed:
@@ -97,16 +111,6 @@ class Ssh:
         )
         if lease.altered:
             raise BackendUnavailable(f"Asked again, {order.mark} is not as it was granted: {lease.altered}.")
-        registered = self.keys.get(order.principal)
-        key = registered or new_key()
-        certificate = self.authority.sign(  # (3)
-            key,
-            mark=order.mark,
-            who=f"{order.principal} {order.note}",
-            login=login,
-            now=int(now),
-            until=until,
-        )
         shown = handoff(
             order.mark,
             login.account,

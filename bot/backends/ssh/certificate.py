@@ -1,10 +1,12 @@
 """Keys as people paste them, and the certificates that our authority signs.
 
 The rule: a certificate repeats what the host knows too: whose (key id), for which grant (its one principal is
-the mark), until when. Nobody gets a right in it that the settings did not name.
+the mark), until when. Nobody gets a right in it that the settings did not name, and a host takes it as it was
+signed here, to the byte, or not at all.
 Formats: PROTOCOL.certkeys of OpenSSH. asyncssh writes them; no private key is ever in an error's text.
 """
 
+import base64
 import hashlib
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -68,6 +70,11 @@ class Authority:
 def serial_of(mark: Mark) -> int:
     """The serial number of every certificate of a mark: 63 bits of its hash, so that no list must be kept."""
     return int.from_bytes(hashlib.sha256(mark.encode()).digest()[:8], "big") >> 1 or 1
+
+
+def digest_of(certificate: str) -> str:
+    """What a host knows a certificate by: SHA-256 of all its bytes, in hex."""
+    return hashlib.sha256(base64.b64decode(certificate.split()[1])).hexdigest()
 
 
 def new_key() -> asyncssh.SSHKey:

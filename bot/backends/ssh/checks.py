@@ -8,7 +8,7 @@ from typing import Final
 import asyncssh
 
 from bot.backends.ssh.certificate import Authority
-from bot.backends.ssh.control import Answer, Control
+from bot.backends.ssh.control import Answer, Control, printed
 from bot.backends.ssh.host import SKEW, VERSION
 from bot.core.errors import BackendError
 
@@ -27,10 +27,17 @@ async def problems(control: Control, authority: Authority) -> Sequence[str]:
     return found
 
 
+def another_version(answer: Answer) -> str:
+    """What is wrong with a host whose helper is not like ours; empty: it is."""
+    theirs = str(answer.get("version"))[:20]
+    if theirs == str(VERSION):
+        return ""
+    return f"its breakglass-host is version {theirs}, and ours is {VERSION}. Install ours there."
+
+
 def _of_host(answer: Answer, authority: Authority, asked: float) -> Iterator[str]:
-    if answer.get("version") != VERSION:
-        theirs = answer.get("version")
-        yield f"its breakglass-host is version {theirs}, and ours is {VERSION}. Install ours there."
+    if other := another_version(answer):
+        yield other
         return
     yield from map(str, answer["problems"])
     if str(answer["ca"]).split()[:2] != authority.public.split():
@@ -48,8 +55,7 @@ async def _of_login(control: Control, name: str) -> list[str]:
     found = []
     try:
         async with asyncio.timeout(control.deadline), control.slots, control.connect(name) as connection:
-            said = await connection.run(_PROBE, input="{}", stderr=asyncssh.DEVNULL)
-            if _PROBE.split()[1] in str(said.stdout):
+            if _PROBE.split()[1] in await printed(connection, _PROBE, "{}"):
                 found.append(restrict % "run any command")
             try:
                 _, writer = await connection.open_connection("127.0.0.1", 1)
