@@ -2,8 +2,9 @@
 
 Three layers, each of which catches what the one before cannot:
 
-1. Rows: positions without gaps, bytes in canonical form, each leaf the hash of its bytes, the right edge of
-   the tree in the head row. Catches whoever edits rows.
+1. Rows: positions without gaps, bytes in canonical form, each leaf the hash of its bytes, what stands beside
+   the bytes as they say it, the right edge of the tree in the head row; people's words those that were
+   committed to. Catches whoever edits rows.
 2. Lives: every line replays through the state machine to the state stored in it and in the requests table.
    Catches lines that are well formed and wrong, such as a grant without its quorum.
 3. Checkpoints: signatures hold, and each one's root is the root of that many leaves. Catches whoever rebuilt
@@ -14,62 +15,23 @@ Rule: it reads, and trusts nothing that it reads.
 
 import base64
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from bot.audit import canonical
 from bot.audit.checkpoint import Checkpoint, CheckpointError, Verifier, open_any
+from bot.audit.lives import Lives
+from bot.audit.report import Finding, Kind, Report, Row, WordsRow
 from bot.audit.tree import Frontier, leaf_hash
 from bot.core import events as e
-from bot.core import machine
-from bot.core.errors import Stale
-from bot.core.model import Mfa, Request, RequestId
+from bot.core.model import Request, RequestId, commit
+
+__all__ = ["UNSEALED", "Finding", "Kind", "Report", "Row", "WordsRow", "verify"]
 
 UNSEALED: Final = timedelta(seconds=120)
 """Events older than this must be covered by a checkpoint (one is due 60 s after a change)."""
 
-MOST_FINDINGS: Final = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of the history as stored: `seq`, the bytes, and the leaf hash beside them."""
-
-    seq: int
-    body: bytes
-    leaf: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong: which check, at which line (or None), and a sentence."""
-
-    check: str
-    seq: int | None
-    sentence: str
-
-
-@dataclass(slots=True)
-class Report:
-    """What was verified and what was found."""
-
-    events: int = 0
-    root: bytes = b""
-    checkpoints: int = 0
-    collected: int = 0
-    unsealed: int = 0
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def sound(self) -> bool:
-        """Nothing was found."""
-        return not self.findings
-
-    def add(self, check: str, seq: int | None, sentence: str) -> None:
-        """Adds a finding; after the first twenty only counts would follow, and they would say no more."""
-        if len(self.findings) < MOST_FINDINGS:
-            self.findings.append(Finding(check, seq, sentence))
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def verify(
@@ -77,6 +39,8 @@ async def verify(
     *,
     head: Frontier,
     requests: Mapping[RequestId, Request],
+    misfiled: Iterable[str],
+    words: AsyncIterator[WordsRow],
     verifier: Verifier | None,
     notes: Iterable[str] = (),
     collected: Iterable[str] = (),
@@ -89,7 +53,9 @@ async def verify(
     Args:
         rows: the history in the order of its seq.
         head: the tree the head row claims.
-        requests: the requests table.
+        requests: the requests table, as far as it can be read.
+        misfiled: ids of its rows that contradict themselves or cannot be read.
+        words: the table of people's words.
         verifier: the public key checkpoints must be signed with; None leaves signatures out.
         notes: checkpoints from this database, in order.
         collected: checkpoints that the auditor copied from elsewhere.
@@ -105,9 +71,9 @@ async def verify(
     memory = [Checkpoint("", remembered.size, remembered.root(), "")] if remembered else []
     wanted = {c.size for c in (*ours, *theirs, *memory)}
     roots: dict[int, bytes] = {0: Frontier().root()}
-    lives: dict[RequestId, Request] = {}
+    lives = Lives(report)
     tree = Frontier()
-    assertions: dict[str, int] = {}
+    said: dict[str, list[int]] = {}
     newest = max((c.size for c in ours), default=0)
     oldest_unsealed: datetime | None = None
     expected = 0
@@ -116,8 +82,9 @@ async def verify(
         expected = row.seq + 1
         record = _check_row(report, row)
         if record is not None:
-            _check_life(report, record, lives)
-            _check_assertion(report, record, assertions)
+            lives.play(record)
+            for commitment in {word.commitment for word in canonical.words_in(record.event)}:
+                said.setdefault(commitment, []).append(row.seq)
             if row.seq >= newest and oldest_unsealed is None:
                 oldest_unsealed = record.at
         tree = tree.append(leaf_hash(row.body))
@@ -134,7 +101,8 @@ async def verify(
     _check_notes(report, ours, roots, tree.size, "in this database")
     _check_notes(report, theirs, roots, tree.size, "from the file")
     _check_notes(report, memory, roots, tree.size, "in the signer's memory")
-    _check_requests(report, lives, requests)
+    _check_requests(report, lives.now, requests, misfiled)
+    await _check_words(report, words, said)
     overdue = now is not None and oldest_unsealed is not None and now - oldest_unsealed > UNSEALED
     if overdue and verifier is not None:
         report.add(
@@ -142,6 +110,7 @@ async def verify(
             newest,
             f"{report.unsealed} events since {oldest_unsealed:%Y-%m-%d %H:%M:%S} UTC are covered by no "
             "checkpoint, though one is due within a minute: no server ran, or checkpoints were removed.",
+            Kind.INCOMPLETE,
         )
     return report
 
@@ -171,79 +140,28 @@ def _check_row(report: Report, row: Row) -> canonical.Record | None:
             row.seq,
             f"Moved or inserted: line {row.seq} carries the bytes that were written as line {record.seq}.",
         )
+    at = (record.at - _EPOCH) // timedelta(microseconds=1)
+    said = (at, e.type_of(record.event), record.request)
+    beside = zip(("at", "type", "request"), row.beside, said, strict=True)
+    wrong = ", ".join(name for name, stored, true in beside if stored != true)
+    if wrong:
+        sentence = f"Edited: what stands beside the bytes of line {row.seq} ({wrong}) is not what they say."
+        report.add("rows", row.seq, sentence)
     return record
 
 
-# --- lives ----------------------------------------------------------------------------------------------
-
-
-def _check_life(report: Report, record: canonical.Record, lives: dict[RequestId, Request]) -> None:
-    event, id = record.event, record.request
-    if isinstance(event, e.RequestOpened):
-        if event.id in lives:
-            report.add("lives", record.seq, f"{event.id} is opened a second time at line {record.seq}.")
-        lives[event.id] = machine.open_request(event, record.at)
-    elif id in lives and record.after:
-        before = lives[id]
-        _check_grant(report, record, before)
-        try:
-            lives[id] = machine.apply(before, event, record.at)
-        except Stale:
-            report.add(
-                "lives",
-                record.seq,
-                f"Line {record.seq} ({e.type_of(event)}) cannot follow: {id} was {before.state.value}.",
-            )
-            return
-    elif record.after:
-        report.add("lives", record.seq, f"Line {record.seq} belongs to {id}, which was never opened.")
-        return
-    else:
-        return
-    if lives[RequestId(str(id))].state.value != record.after:
-        report.add(
-            "lives",
-            record.seq,
-            f"Line {record.seq} says {id} became {record.after}; by the rules it became "
-            f"{lives[RequestId(str(id))].state.value}.",
-        )
-
-
-def _check_grant(report: Report, record: canonical.Record, before: Request) -> None:
-    """No grant without its quorum of distinct humans, none of them the requester, and fresh proof."""
-    event = record.event
-    if not isinstance(event, e.QuorumReached | e.Activated):
-        return
-    for index, tier in enumerate(before.terms.tiers):
-        voters = {approval.by for approval in before.approvals if approval.tier == index}
-        if len(voters - {before.requester}) < tier.count:
-            report.add(
-                "lives", record.seq, f"{before.id} is granted at line {record.seq} without its quorum."
-            )
-    everyone = [approval.by for approval in before.approvals]
-    if len(everyone) != len(set(everyone)):
-        report.add(
-            "lives", record.seq, f"{before.id} is granted at line {record.seq} with one human counted twice."
-        )
-    proof = event.proof if isinstance(event, e.Activated) else before.proof
-    if before.terms.mfa is not Mfa.NONE and (
-        proof is None or record.at - proof.at > before.terms.mfa_max_age + timedelta(seconds=5)
-    ):
-        report.add("lives", record.seq, f"{before.id} is granted at line {record.seq} without fresh proof.")
-
-
-def _check_assertion(report: Report, record: canonical.Record, assertions: dict[str, int]) -> None:
-    proof = getattr(record.event, "proof", None)
-    if proof is None:
-        return
-    first = assertions.setdefault(proof.assertion, record.seq)
-    if first != record.seq:
-        report.add("lives", record.seq, f"Line {record.seq} uses a code that line {first} used already.")
+# --- the tables beside ----------------------------------------------------------------------------------
 
 
 def _check_requests(
-    report: Report, lives: Mapping[RequestId, Request], requests: Mapping[RequestId, Request]
+    report: Report,
+    lives: Mapping[RequestId, Request],
+    requests: Mapping[RequestId, Request],
+    misfiled: Iterable[str],
 ) -> None:
+    for name in misfiled:
+        sentence = f"The row of {name} in the requests table contradicts itself: it may come due wrongly."
+        report.add("requests", None, sentence)
     for id, request in lives.items():
         if id not in requests:
             report.add("requests", None, f"{id} is in the history but missing from the requests table.")
@@ -251,6 +169,23 @@ def _check_requests(
             report.add("requests", None, f"{id} in the requests table is not what its history adds up to.")
     for id in requests.keys() - lives.keys():
         report.add("requests", None, f"{id} is in the requests table but not in the history.")
+
+
+async def _check_words(
+    report: Report, words: AsyncIterator[WordsRow], said: Mapping[str, Sequence[int]]
+) -> None:
+    """A missing row is erased, which is allowed. One that is there must be what was committed to."""
+    async for row in words:
+        lines = said.get(row.commitment)
+        if lines is None:
+            sentence = (
+                f"No line of the history commits to the words under {row.commitment[:16]}…: put there, or "
+            )
+            report.add("words", None, f"{sentence}left over from a line that is gone.")
+        elif commit(row.salt, row.text) != row.commitment:
+            named = " and ".join(f"line {seq}" for seq in lines)
+            sentence = f"Falsified: the words stored for {named} are not those that were written then."
+            report.add("words", lines[0], sentence)
 
 
 # --- checkpoints ----------------------------------------------------------------------------------------
@@ -276,6 +211,7 @@ def _check_notes(
                 "checkpoints",
                 size,
                 f"Cut: a checkpoint {where} covers {checkpoint.size} events, only {size} are here.",
+                Kind.INCOMPLETE,
             )
         elif roots.get(checkpoint.size) != checkpoint.root:
             report.add(

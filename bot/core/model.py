@@ -108,14 +108,30 @@ class Words:
     commitment: str
     text: str | None = field(default=None, repr=False, compare=False)
     salt: bytes = field(default=b"", repr=False, compare=False)
+    falsified: bool = field(default=False, compare=False)
+    """Somebody put another text in its place in the database. That text is not taken over: `text` is None."""
 
     @classmethod
     def of(cls, text: str, salt: bytes) -> "Words":
         """Commits to `text`: SHA-256 over the 16 bytes of salt followed by the UTF-8 text, in hex."""
-        return cls(hashlib.sha256(salt + text.encode()).hexdigest(), text, salt)
+        return cls(commit(salt, text.encode()), text, salt)
+
+    @classmethod
+    def stored(cls, commitment: str, salt: bytes, text: bytes) -> "Words":
+        """What a database holds for a commitment; `falsified` when it is not what was committed to."""
+        if commit(salt, text) != commitment:
+            return cls(commitment, falsified=True)
+        return cls(commitment, text.decode(), salt)
 
     def __str__(self) -> str:
-        return "[erased]" if self.text is None else self.text
+        if self.text is None:
+            return "[falsified; see breakglass verify]" if self.falsified else "[erased]"
+        return self.text
+
+
+def commit(salt: bytes, text: bytes) -> str:
+    """SHA-256 over the salt followed by the UTF-8 text, in hex: what the history keeps of people's words."""
+    return hashlib.sha256(salt + text).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

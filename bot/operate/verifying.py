@@ -15,7 +15,7 @@ from bot.audit.tree import Frontier
 from bot.config import ConfigError
 from bot.office import utc_now
 from bot.operate.looking import reading
-from bot.store import Reader
+from bot.store import Line, Reader, StoredWords
 
 CHUNK: Final = 5000
 """Lines of the history read at once."""
@@ -24,6 +24,7 @@ CHUNK: Final = 5000
 class FoundRow(TypedDict):
     """One thing the verifier found."""
 
+    kind: str
     check: str
     seq: int | None
     sentence: str
@@ -64,7 +65,13 @@ async def verify(env: Mapping[str, str], *, key: Sequence[str], checkpoints: Pat
         "unsealed": report.unsealed,
         "signatures": verifier is not None,
         "findings": [
-            {"check": found.check, "seq": found.seq, "sentence": found.sentence} for found in report.findings
+            {
+                "kind": found.kind.value,
+                "check": found.check,
+                "seq": found.seq,
+                "sentence": found.sentence,
+            }
+            for found in report.findings
         ],
     }
 
@@ -82,6 +89,8 @@ async def report_on(
         _rows(reader),
         head=await reader.head(),
         requests=await reader.everything(),
+        misfiled=await reader.misfiled(),
+        words=_words(reader),
         verifier=keys[0] if keys else None,
         earlier=keys[1:],
         notes=[checkpoint.note for checkpoint in await reader.checkpoints()],
@@ -115,18 +124,26 @@ def keys_of(env: Mapping[str, str], given: Sequence[str]) -> tuple[Sequence[Veri
     return [], None
 
 
-async def _rows(reader: Reader) -> AsyncIterator[history.Row]:
+async def _rows(reader: Reader) -> AsyncIterator[Line]:
     last = await reader.last_seq()
     for first in range(0, last + 1, CHUNK):
         for line in await reader.lines(first, first + CHUNK):
-            yield history.Row(line.seq, line.body, line.leaf)
+            yield line
+
+
+async def _words(reader: Reader) -> AsyncIterator[StoredWords]:
+    after = ""
+    while some := await reader.words(after):
+        for words in some:
+            yield words
+        after = some[-1].commitment
 
 
 def verify_text(found: Verified) -> str:
     """The report for a person."""
     sealed = f"{found['checkpoints']} checkpoints here, {found['collected']} collected elsewhere"
     lines = [f"{found['events']} events, {sealed}, {found['unsealed']} events since the last checkpoint."]
-    lines += [f"✗ {row['sentence']}" for row in found["findings"]]
+    lines += [f"✗ {row['kind']}: {row['sentence']}" for row in found["findings"]]
     if found["sound"]:
         lines.append(f"✓ Sound. Root {found['root'][:16]}…")
     if not found["signatures"]:

@@ -11,7 +11,16 @@ from bot.store.copying import Copied, Moved, NotEmpty, cancel, copy, require_her
 from bot.store.engine import open_engine
 from bot.store.lock import AlreadyServed, Right, only_server
 from bot.store.migrate import SchemaOutdated, migrate, require_current
-from bot.store.reader import Carried, Clock, Held, Line, Reader, StoredCheckpoint, UnknownRequest
+from bot.store.reader import (
+    Carried,
+    Clock,
+    Held,
+    Line,
+    Reader,
+    StoredCheckpoint,
+    StoredWords,
+    UnknownRequest,
+)
 from bot.store.rights import Wrong, WrongRights, grant_rights, require_owner, require_rights, wrong_rights
 from bot.store.store import Raced, Store
 
@@ -32,6 +41,7 @@ __all__ = [
     "SchemaOutdated",
     "Store",
     "StoredCheckpoint",
+    "StoredWords",
     "UnknownRequest",
     "Wrong",
     "WrongRights",

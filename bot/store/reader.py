@@ -7,11 +7,23 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    LargeBinary,
+    Select,
+    func,
+    select,
+    text,
+    type_coerce,
+)
+from sqlalchemy import cast as as_type
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.audit import canonical
 from bot.audit.tree import Frontier, leaf_hash
+from bot.core import machine
 from bot.core.errors import BreakglassError
 from bot.core.model import HELD, TERMINAL, Mark, PersonId, Request, RequestId, State, Words
 from bot.store import tables as t
@@ -24,6 +36,9 @@ T = TypeVar("T")
 
 MANY = 500
 """Values in one IN (...): databases have limits."""
+
+MANY_WORDS = 5000
+"""Rows of people's words read at once."""
 
 
 class UnknownRequest(BreakglassError):
@@ -65,6 +80,17 @@ class Line:
     seq: int
     body: bytes
     leaf: bytes
+    beside: tuple[object, object, object]
+    """Microseconds since 1970, type and request: what the bytes say too, kept to be asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWords:
+    """A row of people's words as stored, whatever somebody put there."""
+
+    commitment: str
+    salt: bytes
+    text: bytes
 
 
 class Reader:
@@ -174,8 +200,18 @@ class Reader:
         return await self._find(select(t.requests).where(rows.backend == backend, rows.state == State.ACTIVE))
 
     async def everything(self) -> dict[RequestId, Request]:
-        """Every request there is, for the verifier."""
-        return {request.id: request for request in await self._find(select(t.requests))}
+        """Every request that can be read, for the verifier; `misfiled` names the others."""
+        async with self._reading() as connection:
+            bodies = await connection.scalars(select(t.requests.c.body))
+            found = [request for body in bodies if (request := _readable(body)) is not None]
+            return {request.id: request for request in await self._with_words(connection, found)}
+
+    async def misfiled(self) -> list[str]:
+        """Ids of rows whose columns, by which a request is found and comes due, contradict their body."""
+        raw = [_raw_column(column) for column in t.requests.c]
+        async with self._reading() as connection:
+            rows = (await connection.execute(select(*raw).order_by(t.requests.c.id))).mappings()
+            return [str(row["id"]) for row in rows if not _is_as_filed(dict(row))]
 
     async def granting(self) -> list[Request]:
         """Grants whose answer is not on record: at boot, each of them is a crash."""
@@ -230,8 +266,8 @@ class Reader:
         texts: dict[str, Words] = {}
         for first in range(0, len(wanted), MANY):
             some = t.words.c.commitment.in_(wanted[first : first + MANY])
-            for row in await connection.execute(select(t.words).where(some)):
-                texts[row.commitment] = Words(row.commitment, row.text, row.salt)
+            for row in await connection.execute(_WORDS.where(some)):
+                texts[row.commitment] = Words.stored(row.commitment, _raw(row.salt), _raw(row.text))
         return [_fill(item, texts) for item in found]
 
     # --- the history ------------------------------------------------------------------------------------
@@ -253,11 +289,14 @@ class Reader:
         rows = t.events.c
         async with self._reading() as connection:
             found = await connection.execute(
-                select(rows.seq, rows.body, rows.leaf)
+                select(rows.seq, rows.body, rows.leaf, _raw_column(rows.at), rows.type, rows.request)
                 .where(rows.seq >= first, rows.seq < last)
                 .order_by(rows.seq)
             )
-            return [Line(row.seq, _raw(row.body), _raw(row.leaf)) for row in found]
+            return [
+                Line(row.seq, _raw(row.body), _raw(row.leaf), (row.at, row.type, row.request))
+                for row in found
+            ]
 
     async def records(self, first: int, last: int) -> list[canonical.Record]:
         """The same, decoded, with people's words."""
@@ -268,6 +307,15 @@ class Reader:
     async def leaves(self, first: int, last: int) -> list[bytes]:
         """Leaf hashes computed afresh from the stored bytes, for the signer."""
         return [leaf_hash(line.body) for line in await self.lines(first, last)]
+
+    async def words(self, after: str = "") -> list[StoredWords]:
+        """The next rows of people's words whose commitment comes after `after`, as stored."""
+        rows = t.words.c
+        async with self._reading() as connection:
+            found = await connection.execute(
+                _WORDS.where(rows.commitment > after).order_by(rows.commitment).limit(MANY_WORDS)
+            )
+            return [StoredWords(row.commitment, _raw(row.salt), _raw(row.text)) for row in found]
 
     async def cursor(self, stream: str) -> int:
         """How far the reader `stream` has come; 0 at first."""
@@ -375,8 +423,51 @@ def _raw(stored: object) -> bytes:
     return stored if isinstance(stored, bytes) else str(stored).encode()
 
 
+_WORDS = select(
+    t.words.c.commitment,
+    as_type(t.words.c.salt, LargeBinary).label("salt"),
+    as_type(t.words.c.text, LargeBinary).label("text"),
+)
+"""As bytes, because somebody may have put there what is no text (SQLite allows it)."""
+
+
+def _raw_column(column: Column[Any]) -> ColumnElement[Any]:
+    """A column as stored: a moment that somebody changed need not be one."""
+    if isinstance(column.type, t.Moment):
+        return type_coerce(column, BigInteger).label(column.name)
+    return column
+
+
 def _request(body: str) -> Request:
     return canonical.decode(Request, json.loads(body))
+
+
+def _readable(body: object) -> Request | None:
+    try:
+        return _request(str(body))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def columns_of(request: Request) -> dict[str, Any]:
+    """What stands in the row of a request: its body, and beside it what it is found by."""
+    return {
+        "version": request.version,
+        "state": request.state,
+        "requester": request.requester,
+        "backend": request.terms.backend,
+        "due_at": machine.due_at(request),
+        "body": canonical.dumps(canonical.encode(request)).decode(),
+    }
+
+
+def _is_as_filed(row: dict[str, object]) -> bool:
+    request = _readable(row["body"])
+    if request is None:
+        return False
+    filed = {"id": request.id, "mark": request.mark, "opened_at": request.opened_at, **columns_of(request)}
+    del filed["body"]  # an earlier version may have written it with fewer fields
+    return all(row[k] == (t.microseconds(v) if isinstance(v, datetime) else v) for k, v in filed.items())
 
 
 def _fill(value: T, texts: dict[str, Words]) -> T:

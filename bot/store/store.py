@@ -11,7 +11,6 @@ keeps a cursor into it, so nothing can be recorded and then forgotten to be sent
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -26,7 +25,7 @@ from bot.core.model import Request, RequestId, State, Words
 from bot.store import tables as t
 from bot.store.also import Step, advance
 from bot.store.engine import one_writer
-from bot.store.reader import Clock, Reader, Within
+from bot.store.reader import Clock, Reader, Within, columns_of
 
 _Change = tuple[e.Event, Request | None, Request | None]
 
@@ -87,7 +86,9 @@ class Store(Reader):
                 request = lines[-1][2] or request
             await self._append(connection, lines, at)
             await connection.execute(
-                insert(t.requests).values(id=request.id, mark=request.mark, opened_at=at, **_row(request))
+                insert(t.requests).values(
+                    id=request.id, mark=request.mark, opened_at=at, **columns_of(request)
+                )
             )
             await self._steps(connection, also, at)
         return request
@@ -110,7 +111,7 @@ class Store(Reader):
             changed = await connection.execute(
                 update(t.requests)
                 .where(t.requests.c.id == request.id, t.requests.c.version == request.version)
-                .values(**_row(after))
+                .values(**columns_of(after))
             )
             if changed.rowcount != 1:
                 current = await self._get(connection, request.id)
@@ -242,14 +243,3 @@ class Store(Reader):
         if not quiet:
             for wake in self._listeners:
                 wake()
-
-
-def _row(request: Request) -> dict[str, Any]:
-    return {
-        "version": request.version,
-        "state": request.state,
-        "requester": request.requester,
-        "backend": request.terms.backend,
-        "due_at": machine.due_at(request),
-        "body": canonical.dumps(canonical.encode(request)).decode(),
-    }

@@ -19,11 +19,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from bot.audit import verify as history
 from bot.demo.database import PostgresServer
 from bot.demo.production import Production
 from bot.mfa import Vault
 from bot.operate.looking import reading
+from bot.operate.verifying import report_on
 from tests.providers.fixtures import Cluster
 from tests.store.fresh import fresh, on, plain
 
@@ -162,12 +162,7 @@ async def assert_invariants(place: Place, env: dict[str, str]) -> None:
     )
     async with reading(env) as reader:
         requests = await reader.everything()
-
-        async def rows() -> AsyncIterator[history.Row]:
-            for line in await reader.lines(0, 10_000):
-                yield history.Row(line.seq, line.body, line.leaf)
-
-        report = await history.verify(rows(), head=await reader.head(), requests=requests, verifier=None)
+        report = await report_on(reader, ())
         assert report.findings == [], "I2, I4, I6: the history is not whole, or a life in it is not legal"
         records = await reader.records(0, 10_000)
     kinds = [type(record.event).__name__ for record in records]

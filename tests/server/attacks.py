@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +27,8 @@ from bot.core import events as e
 from bot.core.model import State, Verdict
 from bot.operate.verifying import Verified, verify
 from tests.server.rig import ALICE, BOB, CAROL, DANA, Rig, rig
+
+FORGED_WORDS: Final = "Bob told me to."
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,10 @@ def swap(copy: Copy) -> None:
 def move_time(copy: Copy) -> None:
     """The approval is dated back, so that it seems to have come before the proof went stale."""
     line = json.loads(copy.body(copy.target))
-    copy.write(copy.target, dumps({**line, "at": "2020" + line["at"][4:]}))
+    at = "2020" + line["at"][4:]
+    copy.write(copy.target, dumps({**line, "at": at}))
+    beside = datetime.fromisoformat(at).timestamp() * 1_000_000
+    copy.db.execute("UPDATE events SET at = ? WHERE seq = ?", [round(beside), copy.target])
     copy.fix_head()
 
 
@@ -188,6 +193,7 @@ def cut_to_before_the_first_request(copy: Copy) -> None:
     size = copy.db.execute("SELECT max(size) FROM checkpoints WHERE size <= ?", [first]).fetchone()[0]
     copy.cut(size)
     copy.db.execute("DELETE FROM requests")
+    copy.db.execute("DELETE FROM words")
     copy.fix_head()
     copy.db.execute("DELETE FROM checkpoints WHERE size > ?", [size])
 
@@ -203,6 +209,18 @@ def requests_only(copy: Copy) -> None:
 
 def hide_request(copy: Copy) -> None:
     copy.db.execute("DELETE FROM requests WHERE rowid = (SELECT min(rowid) FROM requests)")
+
+
+def never_due(copy: Copy) -> None:
+    """Nothing that the columns are asked for finds it any more: it would never end."""
+    copy.db.execute("UPDATE requests SET due_at = NULL, state = 'reviewed', backend = 'elsewhere'")
+
+
+def beside(copy: Copy) -> None:
+    """The bytes stay as they are; what the table is asked for becomes another request, kind and time."""
+    copy.db.execute(
+        "UPDATE events SET type = 'server_started', request = NULL, at = 'noon' WHERE seq = ?", [copy.target]
+    )
 
 
 def checkpoint_changed(copy: Copy) -> None:
@@ -222,6 +240,20 @@ def stolen_key(copy: Copy) -> None:
 
 def words_erased(copy: Copy) -> None:
     copy.db.execute("DELETE FROM words WHERE rowid = (SELECT min(rowid) FROM words)")
+
+
+def words_falsified(copy: Copy) -> None:
+    """The reason, as cards and reviewers read it."""
+    copy.db.execute("UPDATE words SET text = ? WHERE text LIKE '%locks hold%'", [FORGED_WORDS])
+
+
+def words_of_no_text(copy: Copy) -> None:
+    """Bytes that are no text at all, and a salt of another kind."""
+    copy.db.execute("UPDATE words SET text = CAST(x'ff00' AS TEXT), salt = 7")
+
+
+def words_put_there(copy: Copy) -> None:
+    copy.db.execute("INSERT INTO words (commitment, salt, text) VALUES ('ab', x'00', 'It was Bob.')")
 
 
 @dataclass(frozen=True)
@@ -257,6 +289,11 @@ ATTACKS: Final = (
     Attack("g5", "the same, and the signer's memory", cut_and_forget, "", line=None),
     Attack("h", "edit the requests table only", requests_only, "requests", "requests", None),
     Attack("h2", "delete a request from the table", hide_request, "requests", "requests", None),
+    Attack("h3", "change when and where a request comes due", never_due, "requests", "requests", None),
+    Attack("m", "change what stands beside a line's bytes", beside, "rows", "rows"),
+    Attack("w", "change somebody's words", words_falsified, "words", "words", None),
+    Attack("w2", "put bytes there that are no text", words_of_no_text, "words", "words", None),
+    Attack("w3", "put words there that no line is about", words_put_there, "words", "words", None),
     Attack("k", "change a checkpoint", checkpoint_changed, "checkpoints", line=None),
     Attack("l", "remove the checkpoints", checkpoints_removed, "unsealed", "unsealed", None),
     Attack("i", "stolen key: edit all, sign all anew", stolen_key, ""),

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from bot.core import events as e
+from bot.operate.looking import reading
 from bot.operate.verifying import Verified
-from tests.server.attacks import ATTACKS, Attack, Scene, scene
+from tests.server.attacks import ATTACKS, FORGED_WORDS, Attack, Scene, scene, words_falsified
 
 pytestmark = pytest.mark.xdist_group("attacks")
 
@@ -58,3 +60,32 @@ async def test_the_untouched_history_is_sound_also_against_the_channel(played: S
     found = await played.after(nothing, tmp_path / "copy", channel=True)
     assert found["findings"] == []
     assert found["collected"] >= 2
+
+
+async def test_falsified_words_are_named_by_their_lines_and_not_shown_as_somebodys(
+    played: Scene, tmp_path: Path
+) -> None:
+    attack = Attack("w", "change somebody's words", words_falsified, "words", line=None)
+    home = tmp_path / "copy"
+    found = await played.after(attack, home, channel=False)
+    env = {"BREAKGLASS_DATABASE_URL": f"sqlite:///{home}/breakglass.db"}
+    async with reading(env) as reader:
+        requests = await reader.everything()
+        records = await reader.records(0, await reader.last_seq() + 1)
+    opened = [record.seq for record in records if isinstance(record.event, e.RequestOpened)]
+    assert lines_named(found, "words") == set(opened)
+    assert {row["kind"] for row in found["findings"]} == {"tampered"}
+    said = [str(request.reason) for request in requests.values()]
+    assert said == ["[falsified; see breakglass verify]"] * len(opened)
+    assert FORGED_WORDS not in repr(requests)
+
+
+async def test_a_finding_says_whether_something_was_changed_or_is_missing(
+    played: Scene, tmp_path: Path
+) -> None:
+    kinds = {}
+    for attack in ATTACKS:
+        if attack.letter in {"b", "g2", "l"}:
+            found = await played.after(attack, tmp_path / attack.letter, channel=False)
+            kinds[attack.letter] = {row["kind"] for row in found["findings"] if row["check"] == attack.here}
+    assert kinds == {"b": {"tampered"}, "g2": {"incomplete"}, "l": {"incomplete"}}
