@@ -31,6 +31,7 @@ from bot.slack.delivery import Channels, Delivery
 from bot.slack.echo import Echo
 from bot.slack.http import SignedHttp
 from bot.slack.people import Pause, SlackPeople
+from bot.slack.rounds import Rounds
 from bot.slack.socket_mode import SocketMode
 from bot.store import (
     Clock,
@@ -96,6 +97,7 @@ class Server:
     sealer: Sealer
     people: SlackPeople
     channel: AuditChannel
+    rounds: Rounds
     desk: Desk
     delivery: Delivery
     channels: Channels
@@ -156,6 +158,7 @@ def assemble(
         sealer=sealer,
         people=people,
         channel=channel,
+        rounds=Rounds(client, store, channel, pause),
         desk=desk,
         delivery=Delivery(client, store, channels, channel, people.faces, pause=pause, echo=echo),
         channels=channels,
@@ -188,6 +191,7 @@ async def run(server: Server, stop: asyncio.Event) -> None:
         if await _or_stop(stop, _meet_slack(server)):
             work.start(server.people.keep_fresh())
             work.start(server.channel.keep_checking())
+            work.start(server.rounds.run())
             work.start(server.delivery.run())
             counter = bolt.Counter(
                 desk=server.desk,
@@ -218,8 +222,8 @@ async def _seal_anew(store: Store, vault: Vault) -> None:
 async def _meet_slack(server: Server) -> None:
     """Learns who we are and who people are. The keeper works meanwhile, however long Slack takes."""
     store, people, channel = server.store, server.people, server.channel
-    team, bot_id = await who_we_are(server.client, server.pause)
-    people.team, channel.bot_id = team, bot_id
+    team, channel.bot_id, channel.user_id = await who_we_are(server.client, server.pause)
+    people.team = team
     bound = await store.team()
     if not bound:
         await store.note(e.WorkspaceBound(team=team), also=[bind_team(team)])

@@ -349,6 +349,26 @@ class ForeignPost(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditChannelChanged(Event):
+    """The audit channel, or who can read it, is not what it was. It can still be written.
+
+    `what` is `joined`: a new reader; `public` or `private`, `shared` or `unshared` with another organisation;
+    `purged`: messages of ours are gone from it in bulk, and are not posted again; `posts`: more came from
+    others, while nobody looked, than are worth a line each.
+    """
+
+    channel: str
+    what: str
+    by: str = ""
+    """Who joined."""
+    entries: int = 0
+    """How many messages that are."""
+    first_seq: int | None = None
+    """From which line of the history on those carried some that are gone; None when they carried none."""
+    last_seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditChannelLost(Event):
     """The audit channel cannot be written or is no longer what it must be. New grants are refused."""
 

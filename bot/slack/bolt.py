@@ -1,8 +1,9 @@
 """Slack's own framework, set up so that nothing is hidden and nobody waits in vain.
 
 Rules: Bolt's filter of our own events is off, because it would hide that somebody deleted an audit entry. An
-interaction that arrives again is not acted on again. Whatever fails, the person gets a sentence instead of
-Slack's “dispatch_failed”, and the log gets no word of what they typed.
+interaction that arrives again is not acted on again; an event that could not be recorded is not acknowledged,
+and is heard when Slack sends it again. Whatever fails, the person gets a sentence instead of Slack's
+“dispatch_failed”, and the log gets no word of what they typed.
 """
 
 import json
@@ -51,8 +52,9 @@ def build_app(counter: Counter, *more: Callable[[AsyncApp], None]) -> AsyncApp:
         process_before_response=False,
     )
     app.use(_our_team(counter))
-    app.use(_once())
-    app.error(_failed(counter))
+    once = _Once()
+    app.use(once.hear)
+    app.error(_failed(counter, once))
     listeners.register(app, counter)
     for register in more:
         register(app)
@@ -98,27 +100,34 @@ def _our_team(counter: Counter) -> Callable[..., Awaitable[BoltResponse]]:
     return our_team
 
 
-def _once() -> Callable[..., Awaitable[BoltResponse]]:
-    """The same interaction or event a second time is acknowledged, and that is all."""
-    seen: OrderedDict[str, None] = OrderedDict()
+class _Once:
+    """The same interaction or event a second time is acknowledged, and that is all. Failures do not count."""
 
-    async def once(body: dict[str, Any], next: Next) -> BoltResponse:
-        key = str(body.get("trigger_id") or body.get("event_id") or "")
-        if key and key in seen:
+    def __init__(self) -> None:
+        self._seen: OrderedDict[str, None] = OrderedDict()
+
+    async def hear(self, body: dict[str, Any], next: Next) -> BoltResponse:
+        key = _key(body)
+        if key and key in self._seen:
             return BoltResponse(status=200, body="")
         if key:
-            seen[key] = None
-            if len(seen) > REMEMBERED:
-                seen.popitem(last=False)
+            self._seen[key] = None
+            if len(self._seen) > REMEMBERED:
+                self._seen.popitem(last=False)
         return await next()
 
-    return once
+    def forget(self, body: dict[str, Any]) -> None:
+        self._seen.pop(_key(body), None)
+
+
+def _key(body: dict[str, Any]) -> str:
+    return str(body.get("trigger_id") or body.get("event_id") or "")
 
 
 # --- when something fails -------------------------------------------------------------------------------
 
 
-def _failed(counter: Counter) -> Callable[..., Awaitable[BoltResponse | None]]:
+def _failed(counter: Counter, once: _Once) -> Callable[..., Awaitable[BoltResponse | None]]:
     """The last resort: listeners answer for themselves, this is for what never reached one."""
 
     async def failed(
@@ -130,6 +139,9 @@ def _failed(counter: Counter) -> Callable[..., Awaitable[BoltResponse | None]]:
             await _note(counter, body, context, "outdated")
         else:
             log_failure(_kind(body), error)
+            once.forget(body)
+            if _kind(body) == "event_callback":
+                return BoltResponse(status=500, body="")  # so that Slack sends it again
             sentence = FAILED
         if response is None:
             return None  # acknowledged already; Bolt has no answer left to give

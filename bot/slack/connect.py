@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from aiohttp import ClientConnectorError, web
 from slack_bolt.async_app import AsyncApp
@@ -57,8 +57,16 @@ def web_client(token: Secret, api_url: str) -> AsyncWebClient:
     )
 
 
-async def who_we_are(client: AsyncWebClient, pause: Pause = asyncio.sleep) -> tuple[str, str]:
-    """(team, bot id) of the token; waits for as long as Slack is not there, or refuses the token.
+class Us(NamedTuple):
+    """Whose token it is: the workspace, the bot that posts, and the user it is in channels."""
+
+    team: str
+    bot_id: str
+    user_id: str
+
+
+async def who_we_are(client: AsyncWebClient, pause: Pause = asyncio.sleep) -> Us:
+    """What the token says; waits for as long as Slack is not there, or refuses the token.
 
     A server that gave up over its token could not end what is held: it goes on without Slack.
     """
@@ -74,7 +82,7 @@ async def who_we_are(client: AsyncWebClient, pause: Pause = asyncio.sleep) -> tu
                 wait,
             )
         else:
-            return str(answer["team_id"]), str(answer["bot_id"])
+            return Us(str(answer["team_id"]), str(answer["bot_id"]), str(answer["user_id"]))
         await pause(wait)
         wait = min(wait * 2, LONGEST_WAIT)
 

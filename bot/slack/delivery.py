@@ -1,14 +1,13 @@
 """Tells Slack what the history says: audit lines, checkpoints, cards, messages to people.
 
 Rules: the history is the queue. Each stream keeps a cursor into it and moves it only once Slack has the
-message, so a crash or an outage delays and never loses or reorders. A post whose answer was lost is looked
-for by its metadata before it is posted again. One message a second to a channel, as Slack asks; what has
-gathered meanwhile goes out folded into one. Nothing here is waited for by a grant or a revoke.
+message, so a crash or an outage delays and never loses or reorders. What has gathered meanwhile goes out
+folded into one. Nothing here is waited for by a grant or a revoke.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,22 +16,18 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.audit.canonical import Record
+from bot.audit.tree import root_of
 from bot.core import events as e
 from bot.core.model import PersonId, Request, RequestId
 from bot.slack.channel import AuditChannel
 from bot.slack.echo import Echo
 from bot.slack.people import TROUBLE, Pause, said
+from bot.slack.posting import HARMLESS, Fits, Posting, kind_of, payload_of
 from bot.slack.views import audit, card, notices
 from bot.slack.views.text import Faces, Payload
-from bot.store import Store, also
+from bot.store import Store, StoredCheckpoint, also
 
 log = logging.getLogger(__name__)
-
-SECONDS_PER_POST: Final = 1.05
-"""In one channel (Slack: about one message a second, short bursts allowed)."""
-
-BURST: Final = 2
-"""Posts that may go at once after a silence."""
 
 LOOK_AGAIN: Final = 5.0
 """Seconds until the history is looked at even if nothing in this process was committed."""
@@ -71,14 +66,6 @@ class Channels:
     security: str
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """A message that Slack has: where, and the metadata payload it carries there."""
-
-    ts: str
-    payload: Mapping[str, Any]
-
-
 class Delivery:
     """All that is told to Slack, in order.
 
@@ -104,15 +91,13 @@ class Delivery:
         echo: Echo | None = None,
     ) -> None:
         self._client = client
-        self._echo = echo or Echo()
         self._store = store
         self._channels = channels
         self._audit_channel = audit_channel
         self._faces = faces
         self._pause = pause
+        self._posting = Posting(client, pause, lambda: audit_channel.bot_id, channels.audit, echo or Echo())
         self._dms: dict[PersonId, str] = {}
-        self._paces: dict[str, Pace] = {}
-        self._sure: set[str] = set()
         self._one_card = asyncio.Lock()
 
     async def run(self) -> None:
@@ -164,7 +149,7 @@ class Delivery:
         message = await self._entry(first, first + audit.MOST_LINES)
         if message is None:
             return False
-        await self._post_audit("audit", message)
+        await self._post_audit("audit", message, self._is_entry(message))
         return True
 
     async def tell_checkpoints(self) -> bool:
@@ -172,9 +157,15 @@ class Delivery:
         waiting = await self._store.checkpoints(await self._store.cursor("checkpoints") - 1)
         if not waiting:
             return False
-        newest = waiting[-1]  # a checkpoint covers all before it: after an outage only the last one is told
-        message = audit.checkpoint_message(newest.id, newest.size, newest.note)
-        await self._post_audit("checkpoints", message)
+        # A checkpoint covers all before it: after an outage only the last one is told. But one of the others
+        # may stand there already, by a process that died before it could note that.
+        *others, message = [_checkpoint(one) for one in waiting]
+        if others and not self._posting.is_sure(message):
+            channel = self._channels.audit
+            for there in await self._posting.standing(channel, message, _is_one_of(others)):
+                id = there.payload["last"]
+                await self._store.told("checkpoints", channel, there.ts, id, id, again=True)
+        await self._post_audit("checkpoints", message, _is_one_of([message]))
         return True
 
     async def tell_again(self) -> bool:
@@ -193,27 +184,54 @@ class Delivery:
     async def _post_again(self, because: int, lost: e.AuditEntryDeleted | e.AuditEntryChanged) -> None:
         if lost.stream == "checkpoints":
             for one in (await self._store.checkpoints(lost.first_seq - 1))[:1]:
-                message = audit.checkpoint_message(one.id, one.size, one.note)
-                await self._post_audit("checkpoints", audit.again(message, because), again=True)
+                message = audit.again(_checkpoint(one), because)
+                await self._post_audit("checkpoints", message, _is_one_of([message]), again=True)
             return
         first = lost.first_seq
         while (entry := await self._entry(first, lost.last_seq + 1)) is not None:
             # People may be called by longer names by now: then it takes one message more.
-            first = await self._post_audit("audit", audit.again(entry, because), again=True) + 1
+            message = audit.again(entry, because)
+            first = await self._post_audit("audit", message, self._is_entry(message), again=True) + 1
 
     async def _entry(self, first: int, end: int) -> Payload | None:
         """As many of the lines with first <= seq < end as fit into one message; None when there are none."""
         records = await self._store.records(first, end)
+        if not records:
+            return None
         leaves = [line.leaf for line in await self._store.lines(first, end)]
-        return audit.audit_message(records, leaves, self._faces()) if records else None
+        message = audit.audit_message(records, leaves, self._faces())
+        payload = message["metadata"]["event_payload"]
+        payload["root"] = await self._root(first, payload["last"])
+        return message
 
-    async def _post_audit(self, stream: str, message: Mapping[str, Any], *, again: bool = False) -> int:
+    async def _root(self, first: int, last: int) -> str:
+        """The tree of these lines alone: nobody knows it before they have read every one of them."""
+        return root_of(await self._store.leaves(first, last + 1)).hex()
+
+    def _is_entry(self, message: Mapping[str, Any]) -> Fits:
+        """This message, though perhaps with fewer or more of its lines: names may have had another length."""
+        wanted = payload_of(message)
+        first = wanted["first"]
+
+        async def fits(there: Mapping[str, Any]) -> bool:
+            carries = payload_of(there)
+            last, root = carries.get("last"), carries.get("root")
+            if type(last) is not int or carries != {**wanted, "last": last, "root": root} or _edited(there):
+                return False
+            most = min(first + audit.MOST_LINES - 1, await self._store.last_seq())
+            return bool(first <= last <= most and root == await self._root(first, last))
+
+        return fits
+
+    async def _post_audit(
+        self, stream: str, message: Mapping[str, Any], fits: Fits, *, again: bool = False
+    ) -> int:
         """Posts in the audit channel and keeps that in the ledger; the last number that it carries."""
         channel = self._channels.audit
-        under_way = _kind(message)
-        self._audit_channel.posting(under_way)
+        under_way = kind_of(message)
+        began = self._audit_channel.posting(under_way)
         try:
-            posted = await self._post_once(channel, message)
+            posted = await self._posting.once(channel, message, fits)
         except SlackApiError as error:
             if said(error) not in PASSING:
                 await self._audit_channel.refused(f"Slack says {said(error)}.")
@@ -221,8 +239,8 @@ class Delivery:
         # What stands there may carry fewer lines than would fit now: the rest follows in the next message.
         first, last = posted.payload["first"], posted.payload["last"]
         await self._store.told(stream, channel, posted.ts, first, last, again=again)
-        self._sure.add(under_way)
-        await self._audit_channel.posted(under_way)
+        self._posting.noted(message)
+        await self._audit_channel.posted(under_way, began, now=not posted.found)
         return int(last)
 
     # --- cards ------------------------------------------------------------------------------------------
@@ -251,7 +269,7 @@ class Delivery:
             shown = request.version
             if ts:
                 try:
-                    await self._client.chat_update(channel=channel, ts=ts, **message)
+                    await self._client.chat_update(channel=channel, ts=ts, **HARMLESS, **message)
                 except SlackApiError as error:
                     if said(error) not in CARD_GONE:
                         raise
@@ -259,12 +277,12 @@ class Delivery:
             new = not ts
             if new:
                 channel = self._channels.requests
-                posted = await self._post_once(channel, message)
-                # One that a crashed server left there may be older: it stays behind, and is updated next.
-                ts, shown = posted.ts, int(posted.payload["version"])
+                posted = await self._posting.once(channel, message, _is_card_of(id))
+                # One that a crashed server left there is behind, whatever it says: it is updated next.
+                ts, shown = posted.ts, 0 if posted.found else shown
             await self._store.show_card(id, channel, ts, shown)
             if new:
-                self._sure.add(_kind(message))
+                self._posting.noted(message)
 
     # --- people -----------------------------------------------------------------------------------------
 
@@ -349,64 +367,35 @@ class Delivery:
         It waits while Slack does not hear us at all, and through the errors in `wait_out`.
         """
         try:
-            await self._post(channel, message)
+            await self._posting.post(channel, message)
         except SlackApiError as error:
             if said(error) in PASSING | UNHEARD | wait_out:
                 raise
             log.warning("Cannot post to %s: %s", channel, said(error))
 
-    # --- posting ----------------------------------------------------------------------------------------
 
-    async def _post_once(self, channel: str, message: Mapping[str, Any]) -> Posted:
-        """Posts unless it is there already.
-
-        It may be there when an earlier answer was lost, when the note of it was not committed, or when this
-        process is new and its predecessor died between the two. Whoever notes a post adds its kind to
-        `_sure`. `metadata.event_payload.key` says which message is which.
-        """
-        if _kind(message) not in self._sure and (found := await self._find(channel, message)) is not None:
-            return found
-        self._sure.discard(_kind(message))
-        return Posted(await self._post(channel, message), message["metadata"]["event_payload"])
-
-    async def _post(self, channel: str, message: Mapping[str, Any]) -> str:
-        await self._paces.setdefault(channel, Pace(self._pause)).wait()
-        began = self._echo.clock()
-        answer = await self._client.chat_postMessage(
-            channel=channel, unfurl_links=False, unfurl_media=False, **message
-        )
-        if channel == self._channels.audit:
-            self._echo.posted(began)
-        return str(answer["ts"])
-
-    async def _find(self, channel: str, message: Mapping[str, Any]) -> Posted | None:
-        key = message["metadata"]["event_payload"]["key"]
-        answer = await self._client.conversations_history(
-            channel=channel, limit=100, include_all_metadata=True
-        )
-        for there in answer["messages"]:
-            payload = there.get("metadata", {}).get("event_payload", {})
-            if payload.get("key") == key:
-                return Posted(str(there["ts"]), payload)
-        return None
+def _checkpoint(one: StoredCheckpoint) -> Payload:
+    message = audit.checkpoint_message(one.id, one.size, one.note)
+    message["metadata"]["event_payload"]["root"] = one.root.hex()
+    return message
 
 
-def _kind(message: Mapping[str, Any]) -> str:
-    return str(message["metadata"]["event_type"])
+def _is_one_of(messages: Sequence[Mapping[str, Any]]) -> Fits:
+    """To the letter one of these."""
+
+    async def fits(there: Mapping[str, Any]) -> bool:
+        return not _edited(there) and payload_of(there) in map(payload_of, messages)
+
+    return fits
 
 
-class Pace:
-    """A short burst, then one a second: what Slack allows in one channel."""
+def _edited(there: Mapping[str, Any]) -> bool:
+    """We never change what stands in the audit channel, so whatever was changed there is not ours."""
+    return "edited" in there
 
-    def __init__(self, pause: Pause = asyncio.sleep) -> None:
-        self._pause = pause
-        self._ready = 0.0
-        self._one = asyncio.Lock()
 
-    async def wait(self) -> None:
-        """Returns when the next post may go."""
-        async with self._one:
-            now = asyncio.get_running_loop().time()
-            self._ready = max(self._ready + SECONDS_PER_POST, now - BURST * SECONDS_PER_POST)
-            if self._ready > now:
-                await self._pause(self._ready - now)
+def _is_card_of(id: RequestId) -> Fits:
+    async def fits(there: Mapping[str, Any]) -> bool:
+        return payload_of(there).get("key") == id
+
+    return fits

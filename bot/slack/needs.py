@@ -17,6 +17,7 @@ METHODS_USED: Final[Mapping[str, tuple[str, ...]]] = {
     "conversations_info": ("channels:read", "groups:read"),
     "conversations_open": ("im:write",),
     "usergroups_list": ("usergroups:read",),
+    "conversations_replies": ("channels:history", "groups:history"),
     "usergroups_users_list": ("usergroups:read",),
     "users_info": ("users:read",),
     "views_open": (),

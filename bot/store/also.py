@@ -6,7 +6,7 @@ Each function returns a step for `Store.record(..., also=[...])`. A step that ra
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import RowMapping, and_, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -185,6 +185,44 @@ def advance(stream: str, position: int) -> Step:
         )
         if not moved.rowcount:
             await connection.execute(insert(t.cursors).values(stream=stream, position=position))
+
+    return step
+
+
+def foreign(channel: str, *messages: str) -> Step:
+    """Remembers these messages (by ts) as not ours; raises `Duplicate` when one of them was told before."""
+
+    async def step(connection: AsyncConnection, _at: datetime) -> None:
+        row = {"channel": channel, "stream": t.FOREIGN, "first": 0, "last": 0}
+        try:
+            await connection.execute(insert(t.posts), [{**row, "ts": ts} for ts in messages])
+        except IntegrityError:
+            raise Duplicate(channel) from None
+
+    return step
+
+
+def posts_are(state: str, channel: str, *messages: str) -> Step:
+    """Keeps that these messages of ours (by ts) are `gone`, or `changed`; a gone one stays so.
+
+    Raises `Duplicate` when all of them were told to be so before.
+    """
+
+    async def step(connection: AsyncConnection, _at: datetime) -> None:
+        rows = t.posts.c
+        kept: list[RowMapping] = []
+        for first in range(0, len(messages), t.MANY):
+            which = and_(
+                rows.channel == channel,
+                rows.ts.in_(messages[first : first + t.MANY]),
+                rows.stream != t.FOREIGN,
+                rows.state.not_in({state, t.GONE}),
+            )
+            kept += (await connection.execute(select(t.posts).where(which))).mappings().all()
+            await connection.execute(delete(t.posts).where(which))
+        if not kept:
+            raise Duplicate(channel)
+        await connection.execute(insert(t.posts), [{**row, "state": state} for row in kept])
 
     return step
 

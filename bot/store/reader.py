@@ -34,9 +34,6 @@ Clock = Callable[[], datetime]
 T = TypeVar("T")
 
 
-MANY = 500
-"""Values in one IN (...): databases have limits."""
-
 MANY_WORDS = 5000
 """Rows of people's words read at once."""
 
@@ -71,6 +68,13 @@ class Carried:
     stream: str
     first: int
     last: int
+    state: str = t.THERE
+    """What became of it: `there`, `changed` or `gone`."""
+
+    @property
+    def ours(self) -> bool:
+        """Whether we posted it; foreign ones are remembered once they were told."""
+        return self.stream != t.FOREIGN
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,8 +268,8 @@ class Reader:
     async def _with_words(self, connection: AsyncConnection, found: list[T]) -> list[T]:
         wanted = sorted({words.commitment for item in found for words in canonical.words_in(item)})
         texts: dict[str, Words] = {}
-        for first in range(0, len(wanted), MANY):
-            some = t.words.c.commitment.in_(wanted[first : first + MANY])
+        for first in range(0, len(wanted), t.MANY):
+            some = t.words.c.commitment.in_(wanted[first : first + t.MANY])
             for row in await connection.execute(_WORDS.where(some)):
                 texts[row.commitment] = Words.stored(row.commitment, _raw(row.salt), _raw(row.text))
         return [_fill(item, texts) for item in found]
@@ -333,12 +337,18 @@ class Reader:
     async def post(self, channel: str, ts: str) -> Carried | None:
         """What our message `ts` carries; None when it is none of ours."""
         rows = t.posts.c
+        query = select(t.posts).where(rows.channel == channel, rows.ts == ts, rows.stream != t.FOREIGN)
         async with self._reading() as connection:
-            found = await connection.execute(
-                select(rows.stream, rows.first, rows.last).where(rows.channel == channel, rows.ts == ts)
-            )
-            row = found.first()
-            return Carried(row.stream, row.first, row.last) if row else None
+            row = (await connection.execute(query)).first()
+            return Carried(row.stream, row.first, row.last, row.state) if row else None
+
+    async def posts(self, channel: str, after: str = "") -> dict[str, Carried]:
+        """Every message in `channel` later than the one with ts `after` that we know of, foreign ones too."""
+        rows = t.posts.c
+        query = select(t.posts).where(rows.channel == channel, rows.ts > after).order_by(rows.ts)
+        async with self._reading() as connection:
+            found = await connection.execute(query)
+            return {row.ts: Carried(row.stream, row.first, row.last, row.state) for row in found}
 
     async def last_checkpoint(self) -> StoredCheckpoint | None:
         """The one signed last."""

@@ -21,6 +21,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+MANY = 500
+"""Values in one IN (...): databases have limits."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -196,6 +199,12 @@ cursors = Table(
     Column("position", BigInteger, nullable=False),
     comment="How far each reader of the history has come: what is behind it is still to be told.",
 )
+
+FOREIGN = "foreign"
+"""The stream of a message in the audit channel that is not ours, kept so that it is told once."""
+
+THERE, CHANGED, GONE = "there", "changed", "gone"
+"""What became of a message of ours."""
 
 posts = Table(
     "posts",

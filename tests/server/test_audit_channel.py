@@ -2,7 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 from unittest import mock
+from unittest.mock import AsyncMock
 
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
@@ -10,6 +12,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.core import events as e
 from bot.core.model import Request, State
 from bot.sandbox import Message
+from bot.slack.channel import AuditChannel
 from tests.server.rig import ALICE, AUDIT, CAROL, DANA, MANIFEST, OVER_BOTH, SECURITY, Rig
 
 Blow = Callable[[Rig], Awaitable[None]]
@@ -332,6 +335,40 @@ async def test_what_happens_in_other_channels_is_no_alarm(it: Rig) -> None:
     await it.dana.post(SECURITY, "Quiet night.")
     await it.sandbox.quiet()
     assert await it.told(e.ForeignPost) == []
+
+
+@pytest.mark.parametrize("it", ["http"], indirect=True)
+async def test_what_could_not_be_recorded_is_heard_when_slack_sends_it_again(it: Rig) -> None:
+    await it.start()
+    await it.sandbox.quiet()
+    assert it.server is not None
+    note, failures = it.server.store.note, iter([ConnectionError("the database is away")])
+
+    async def fails_once(*events: e.Event, also: Any = ()) -> None:  # noqa: ANN401  as the store takes it
+        for failure in failures:
+            raise failure
+        await note(*events, also=also)
+
+    with mock.patch.object(it.server.store, "note", fails_once):
+        await it.dana.post(AUDIT, "Hello?")
+        await it.alarmed("Foreign post", "@dana")
+    assert len(await it.told(e.ForeignPost)) == 1
+
+
+async def test_a_post_that_began_before_a_refusal_does_not_show_that_the_channel_is_well(it: Rig) -> None:
+    channel = AuditChannel(AsyncMock(), it.store, AUDIT)
+    await channel.back()
+    it.server = None
+    with mock.patch.object(it.store, "note", AsyncMock()):
+        earlier = channel.posting("breakglass_checkpoint")
+        channel.posting("breakglass_audit")
+        await channel.refused("Slack says restricted_action.")
+        await channel.posted("breakglass_checkpoint", earlier, now=True)
+        assert channel.closed() == "the audit channel is lost: Slack says restricted_action."
+        await channel.posted("breakglass_audit", channel.posting("breakglass_audit"), now=False)
+        assert channel.closed() is not None, "it was found, not posted"
+        await channel.posted("breakglass_audit", channel.posting("breakglass_audit"), now=True)
+        assert channel.closed() is None
 
 
 # --- delivered again ------------------------------------------------------------------------------------

@@ -1,11 +1,15 @@
 """What is told to Slack: everything, in order, once, whatever Slack does with the telling."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from typing import Any
+from unittest import mock
 
 import pytest
 from aiohttp import web
 from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core import events as e
 from bot.core.model import Secret, State
@@ -14,7 +18,7 @@ from bot.sandbox import Message
 from bot.slack.connect import web_client
 from bot.slack.people import said
 from bot.slack.views.audit import MOST_LINES
-from tests.server.rig import ALICE, AUDIT, BOB, Rig
+from tests.server.rig import ALICE, AUDIT, BOB, DANA, MANIFEST, REQUESTS, Rig
 
 FAILURES = ["500", "503", "html", "cut_before", "cut_after_store"]
 
@@ -193,6 +197,142 @@ async def test_a_card_found_from_before_a_crash_is_brought_up_to_date(it: Rig) -
     await it.start()
     await it.card(request.id, "Lapsed")
     assert len(it.cards(request.id)) == 1
+
+
+# --- what others write into metadata ---------------------------------------------------------------------
+
+
+def own_token(it: Rig) -> str:
+    return it.app.bot_token
+
+
+def persons_token(it: Rig) -> str:
+    return it.sandbox.user_token(DANA)
+
+
+def other_apps_token(it: Rig) -> str:
+    other = it.sandbox.install({**MANIFEST, "display_information": {"name": "Other"}})
+    for channel in (AUDIT, REQUESTS):
+        it.sandbox.invite(channel, other.bot_user_id)
+    return other.bot_token
+
+
+by_whom = pytest.mark.parametrize(
+    "token", [own_token, persons_token, other_apps_token], ids=["our token", "a person's", "another app's"]
+)
+
+
+async def forged(it: Rig, token: str, channel: str, kind: str, payload: dict[str, Any]) -> str:
+    client = AsyncWebClient(token, base_url=it.sandbox.api_url)
+    metadata = {"event_type": kind, "event_payload": payload}
+    posted = await client.chat_postMessage(channel=channel, text="All is well.", metadata=metadata)
+    return str(posted["ts"])
+
+
+async def carried(it: Rig) -> list[int]:
+    """The lines that our own entries carry, by the ledger."""
+    posts = await it.store.posts(AUDIT)
+    return [n for post in posts.values() if post.stream == "audit" for n in range(post.first, post.last + 1)]
+
+
+@by_whom
+@pytest.mark.parametrize(
+    "claims",
+    [{"first": 0, "last": 999_999}, {}, {"last": "many"}, {"last": 1}, {"last": 0, "root": "00" * 32}],
+    ids=["all lines to come", "no lines", "no number", "one line more", "another tree"],
+)
+async def test_metadata_that_somebody_forged_hides_no_line(
+    it: Rig, token: Callable[[Rig], str], claims: dict[str, Any]
+) -> None:
+    await it.start()
+    await it.sandbox.quiet()
+    await it.crash()
+    next_line = await it.store.cursor("audit")
+    payload = {"key": f"audit/{next_line}", **claims}
+    for name in payload.keys() & {"first", "last"}:
+        if isinstance(payload[name], int):
+            payload[name] += next_line
+    ts = await forged(it, token(it), AUDIT, "breakglass_audit", payload)
+    await it.start()
+    await burst(it, 3)
+    await it.told_all()
+    assert await carried(it) == list(range((await it.store.head()).size)), "every line, once, in order"
+    assert await it.store.post(AUDIT, ts) is None
+    await it.alarmed("Foreign post")
+
+
+@by_whom
+async def test_a_card_that_somebody_forged_never_stands_for_the_request(
+    it: Rig, token: Callable[[Rig], str]
+) -> None:
+    await it.start()
+    it.sandbox.faults.add(method="chat.postMessage", kind="cut_before", times=10_000)
+    request = await it.asks()
+    await it.crash()
+    it.sandbox.faults.clear()
+    payload = {"key": request.id, "request": request.id, "version": request.version}
+    await forged(it, token(it), REQUESTS, "breakglass_card", payload)
+    await it.start()
+    card = await it.card(request.id, "Waiting for approval")
+    await it.presses(it.bob, card, "Approve")
+    await it.card(request.id, "Active")
+
+
+async def test_a_checkpoint_that_a_dead_server_posted_is_kept_though_a_newer_one_is_told(it: Rig) -> None:
+    await it.start()
+    assert it.server is not None
+    before = len(it.spans("breakglass_checkpoint"))
+    with mock.patch.object(it.server.store, "told", side_effect=ConnectionError):
+        await burst(it, 1)
+        await it.until(lambda: len(it.spans("breakglass_checkpoint")) > before)
+        await it.crash()
+    unnoted = it.spans("breakglass_checkpoint")[-1]
+    await it.start()
+    assert it.server is not None
+    await it.until(lambda: it.spans("breakglass_checkpoint")[-1] != unnoted)
+    await it.server.rounds.look(everything=True)
+    assert await it.told(e.ForeignPost) == []
+    noted = [(p.first, p.last) for p in (await it.store.posts(AUDIT)).values() if p.stream == "checkpoints"]
+    assert sorted(noted) == sorted(it.spans("breakglass_checkpoint"))
+
+
+async def test_an_entry_that_was_changed_before_it_was_noted_is_told_anew(it: Rig) -> None:
+    await it.start()
+    assert it.server is not None
+    before = len(it.entries())
+    with mock.patch.object(it.server.store, "told", side_effect=ConnectionError):
+        await burst(it, 1)
+        await it.until(lambda: len(it.entries()) > before)
+        await it.crash()
+    changed = it.entries()[-1]
+    client = AsyncWebClient(it.app.bot_token, base_url=it.sandbox.api_url)
+    await client.chat_update(channel=AUDIT, ts=changed.ts, text="Nothing happened.")
+    await it.start()
+    await it.told_all()
+    assert await carried(it) == list(range((await it.store.head()).size))
+    assert await it.store.post(AUDIT, changed.ts) is None
+
+
+async def test_nothing_that_we_post_comes_alive_by_slacks_own_reading(it: Rig) -> None:
+    await it.start()
+    request = await it.active()
+    stranger = await it.presses(it.alice, await it.card(request.id, "Active"), "Hand back")
+    assert stranger.ok
+    await it.card(request.id, "the review is due")
+    await it.presses(it.carol, await it.card(request.id), "Review")
+    await it.until(lambda: it.hears(it.carol))
+    await it.told_all()
+    for method in ("chat.postMessage", "chat.update", "chat.postEphemeral"):
+        calls = it.sandbox.wire_log.calls(method)
+        assert calls, method
+        for call in calls:
+            assert call.args["parse"] == "none", call
+            assert str(call.args["link_names"]).casefold() in {"0", "false"}, call
+    posts = it.sandbox.wire_log.calls("chat.postMessage")
+    assert {str(c.args[name]).casefold() for c in posts for name in ("unfurl_links", "unfurl_media")} <= {
+        "0",
+        "false",
+    }
 
 
 async def test_a_card_that_somebody_deleted_is_posted_anew_and_the_old_one_stays_gone(it: Rig) -> None:

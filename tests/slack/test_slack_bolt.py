@@ -4,12 +4,16 @@ import asyncio
 import json
 import logging
 from typing import Any
+from unittest.mock import AsyncMock, MagicMock, call
 
 import pytest
 from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot.core import events as e
 from bot.core.model import State
+from bot.slack import watch
+from bot.slack.channel import AuditChannel
+from bot.slack.people import SlackPeople
 from bot.slack.views.guide import FAILED, OTHER_TEAM, OUTDATED
 from tests.core.samples import ANNA, BEN
 from tests.slack.bench import Bench
@@ -150,6 +154,20 @@ async def test_the_same_event_twice_is_heard_once(it: Bench) -> None:
         body = {"type": "event_callback", "team_id": team, "event_id": name, "event": event}
         assert await sent(it, body) == (200, "")
     assert [await heard.get() for _ in range(2)] == ["Ev9", "Ev10"]
+
+
+async def test_an_event_that_could_not_be_recorded_is_heard_when_slack_sends_it_again(it: Bench) -> None:
+    """Slack keeps what is not acknowledged, and sends it three times more."""
+    channel = AsyncMock(AuditChannel)
+    channel.message.side_effect = [ConnectionError("the database is away"), None]
+    it.bolt._async_listeners = []
+    watch.register(it.bolt, MagicMock(SlackPeople), channel)
+    event = {"type": "message", "channel": it.channel, "ts": "1.1", "text": "not ours"}
+    team = it.sandbox.workspace.team.id
+    body = {"type": "event_callback", "team_id": team, "event_id": "Ev7", "event": event}
+    answers = [(await sent(it, body))[0] for _ in range(3)]
+    assert answers == [500, 200, 200]
+    assert channel.message.await_args_list == [call(event)] * 2, "once in vain, once recorded, then no more"
 
 
 async def test_our_own_messages_come_through_so_that_a_deletion_is_seen(it: Bench) -> None:

@@ -26,7 +26,7 @@ class Recorder:
         self.heard: dict[str, list[str]] = {}
 
     def __getattr__(self, kind: str) -> Any:  # noqa: ANN401  whatever Bolt has
-        def register(name: Any) -> Any:  # noqa: ANN401  a name, or a listener
+        def register(name: Any, **_more: Any) -> Any:  # noqa: ANN401  a name, or a listener
             if isinstance(name, str):
                 self.heard.setdefault(kind, []).append(name)
             return lambda listener: listener

@@ -4,12 +4,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.audit.checkpoint import Checkpoint
 from bot.core import events as e
 from bot.core.machine import due_at
 from bot.core.model import HELD, TERMINAL, Mark, Request, State
-from bot.store import Carried, Held, Store, UnknownRequest, also
+from bot.store import Carried, Duplicate, Held, Store, UnknownRequest, also
+from bot.store import tables as t
 from tests.core.samples import (
     ANNA,
     BEN,
@@ -143,7 +146,7 @@ async def test_a_great_history_is_asked_in_portions_that_a_database_accepts(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Databases take some 32,000 parameters in one question; a history has more words than that."""
-    monkeypatch.setattr("bot.store.reader.MANY", 2)
+    monkeypatch.setattr("bot.store.tables.MANY", 2)
     for number in range(5):
         await store.open(opened(f"BG-00000{number}"))
     for request in (await store.everything()).values():
@@ -207,3 +210,95 @@ async def test_positions_count_from_zero_and_minus_one_is_an_empty_history(store
     assert await store.last_seq() == 2
     assert [line.seq for line in await store.lines(1, 2)] == [1]
     assert await store.leaves(0, 3) == [line.leaf for line in await store.lines(0, 3)]
+
+
+# --- what somebody put there ----------------------------------------------------------------------------
+
+
+async def test_words_that_are_not_the_committed_ones_are_shown_as_falsified(
+    store: Store, owner: AsyncEngine
+) -> None:
+    request = await live(store, (PROVED,))
+    await _put(owner, "words", text="A better reason.")
+    found = (await store.get(request.id)).reason
+    assert (str(found), found.text, found.falsified) == ("[falsified; see breakglass verify]", None, True)
+    assert found == request.reason, "it is still the same commitment"
+
+
+async def test_a_row_of_words_is_read_as_stored_whatever_it_is(store: Store, owner: AsyncEngine) -> None:
+    await live(store, (PROVED,))
+    (row,) = await store.words()
+    await _put(owner, "words", text="A better reason.")
+    (changed,) = await store.words()
+    assert (changed.commitment, changed.salt) == (row.commitment, row.salt)
+    assert changed.text == b"A better reason."
+    assert await store.words(after=row.commitment) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("due_at", None),
+        ("due_at", NOW + timedelta(days=365)),
+        ("opened_at", NOW - timedelta(days=365)),
+        ("state", "reviewed"),
+        ("backend", "elsewhere"),
+        ("requester", BEN),
+        ("version", 99),
+        ("mark", "bg-acme-000000"),
+        ("body", "{}"),
+    ],
+)
+async def test_a_row_that_contradicts_itself_is_named(
+    store: Store, owner: AsyncEngine, column: str, value: object
+) -> None:
+    request = await live(store, (PROVED,))
+    other = await live(store, (PROVED,), "BG-0000AA")
+    assert await store.misfiled() == []
+    await _put(owner, "requests", id=request.id, **{column: value})
+    assert await store.misfiled() == [request.id]
+    assert other.id in await store.everything()
+
+
+async def _put(engine: AsyncEngine, table: str, id: str = "", **columns: object) -> None:
+    changed = t.metadata.tables[table]
+    which = changed.c.id == id if id else changed.c.text != ""
+    async with engine.begin() as connection:
+        await connection.execute(update(changed).where(which).values(**columns))
+
+
+# --- the ledger of the audit channel --------------------------------------------------------------------
+
+
+async def test_the_ledger_lists_what_came_after_a_moment(store: Store) -> None:
+    await store.told("audit", "C1", "1.0", 0, 4)
+    await store.told("checkpoints", "C1", "2.0", 1, 1)
+    await store.told("audit", "C2", "3.0", 5, 6)
+    await store.do(also.foreign("C1", "2.5"))
+    assert list(await store.posts("C1")) == ["1.0", "2.0", "2.5"]
+    later = await store.posts("C1", "1.0")
+    assert [(ts, post.ours) for ts, post in later.items()] == [("2.0", True), ("2.5", False)]
+
+
+async def test_what_became_of_a_post_is_kept_once(store: Store) -> None:
+    await store.told("audit", "C1", "1.0", 0, 4)
+    await store.do(also.posts_are("changed", "C1", "1.0"))
+    assert await store.post("C1", "1.0") == Carried("audit", 0, 4, "changed")
+    await store.do(also.posts_are("gone", "C1", "1.0", "7.7"))
+    assert await store.post("C1", "1.0") == Carried("audit", 0, 4, "gone")
+    for state in ("gone", "changed"):
+        with pytest.raises(Duplicate):
+            await store.do(also.posts_are(state, "C1", "1.0"))
+    assert await store.post("C1", "1.0") == Carried("audit", 0, 4, "gone")
+
+
+async def test_a_foreign_post_is_remembered_once_and_is_none_of_ours(store: Store) -> None:
+    await store.told("audit", "C1", "1.0", 0, 4)
+    await store.do(also.foreign("C1", "2.0", "3.0"))
+    assert await store.post("C1", "2.0") is None
+    for known in ("1.0", "2.0"):
+        with pytest.raises(Duplicate):
+            await store.do(also.foreign("C1", known, "4.0"))
+    assert list(await store.posts("C1")) == ["1.0", "2.0", "3.0"], "all of it or nothing"
+    with pytest.raises(Duplicate):
+        await store.do(also.posts_are("gone", "C1", "2.0"))

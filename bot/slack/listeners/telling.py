@@ -13,6 +13,7 @@ from bot.core.errors import BreakglassError
 from bot.core.model import PersonId, RequestId, Roster
 from bot.slack.listeners.counter import Counter, Touch, log_failure, outcome
 from bot.slack.people import TROUBLE, said
+from bot.slack.posting import HARMLESS, QUIET
 from bot.slack.views.guide import FAILED, TOO_SLOW, USED_UP
 from bot.slack.views.text import Faces, Payload, escape
 from bot.store import also
@@ -32,18 +33,14 @@ async def whisper(counter: Counter, person: PersonId, sentence: str, channel: st
     text = escape(sentence)
     if channel:
         try:
-            await counter.client.chat_postEphemeral(
-                channel=channel, user=person, text=text, parse="none", link_names=False
-            )
+            await counter.client.chat_postEphemeral(channel=channel, user=person, text=text, **HARMLESS)
         except TROUBLE as error:
             log.info("No ephemeral answer was possible (%s); writing to the person.", said(error))
         else:
             return
     try:
         opened = await counter.client.conversations_open(users=[person])
-        await counter.client.chat_postMessage(
-            channel=opened["channel"]["id"], text=text, unfurl_links=False, unfurl_media=False
-        )
+        await counter.client.chat_postMessage(channel=opened["channel"]["id"], text=text, **QUIET)
     except TROUBLE as error:
         log.warning("%s could not be answered: %s", person, said(error))
 

@@ -130,6 +130,8 @@ def _channel(event: e.Event) -> str | None:  # noqa: PLR0911  one case per fact
                 f"*Foreign post:* {mention(event.by)} posted in {_place(event.channel)}, where only "
                 "Breakglass speaks. Treat what it says as not ours, and restrict who may post there."
             )
+        case e.AuditChannelChanged():
+            return _audit_channel(event)
         case e.AuditChannelLost():
             return (
                 f"*Audit channel lost:* {escape(one_line(event.because))} New access is refused until it is "
@@ -146,6 +148,36 @@ def _channel(event: e.Event) -> str | None:  # noqa: PLR0911  one case per fact
             return (
                 f"*Not Slack's own address:* a server started that takes {escape(one_line(address))} for "
                 "Slack. Whoever answers there can forge every approver. If this is no demonstration, stop it."
+            )
+        case _:
+            return None
+
+
+def _audit_channel(event: e.AuditChannelChanged) -> str | None:
+    place = _place(event.channel)
+    match event.what:
+        case "joined":
+            return (
+                f"*New reader:* {mention(event.by)} joined {place} and can read every audit entry, old ones "
+                "too. If they should not, remove them."
+            )
+        case "public":
+            return f"*Audit channel public:* everybody in the workspace can read {place}. Make it private."
+        case "shared":
+            return (
+                f"*Audit channel shared:* {place} is shared with another organisation, whose people can read "
+                "it. End that; the audit is for nobody outside."
+            )
+        case "purged":
+            return (
+                f"*Audit entries gone:* {says.gone(event)} {place}. Slack's retention does that, or somebody "
+                "who may delete messages. They are not posted again: the history itself is whole, run "
+                "“breakglass verify”. Set the channel's retention to keep everything."
+            )
+        case "posts":
+            return (
+                f"*Foreign posts:* {event.entries} messages in {place} are not in our books; they came while "
+                "nobody looked. Treat what they say as not ours, and restrict who may post there."
             )
         case _:
             return None

@@ -220,6 +220,21 @@ def _attempt(event: e.AttemptRefused, faces: Faces) -> str:
             return f"Refused to {who}: {event.verb} ({code})."
 
 
+def _audit_channel(event: e.AuditChannelChanged, faces: Faces) -> str:
+    match event.what:
+        case "joined":
+            return f"{_who(PersonId(event.by), faces)} joined {event.channel} and reads every entry."
+        case "purged":
+            return f"{says.gone(event)} {event.channel}; they are not posted again."
+        case "posts":
+            return f"{event.entries} messages in {event.channel} came from others while nobody looked."
+        case "shared" | "unshared":
+            now = "is" if event.what == "shared" else "is no longer"
+            return f"{event.channel} {now} shared with another organisation."
+        case _:
+            return f"{event.channel} is {event.what} now."
+
+
 def _unknown(event: e.Event, faces: Faces) -> str:
     return f"{e.type_of(event).replace('_', ' ')} by {_who(event.actor, faces)}."
 
@@ -274,6 +289,7 @@ _SAYS: Final[Mapping[type[e.Event], Callable[[Any, Faces], str]]] = {
         f"Our message {ev.ts} with {says.carried(ev)} was changed in {ev.channel}, not by us."
     ),
     e.ForeignPost: lambda ev, _f: f"{ev.by} posted {ev.ts} in {ev.channel}, where only Breakglass speaks.",
+    e.AuditChannelChanged: _audit_channel,
     e.AuditChannelLost: lambda ev, _f: f"Audit channel lost: {ev.because} New access is refused.",
     e.SigningRefused: lambda ev, _f: f"The signer refused to sign this history: {ev.because}",
     e.AuditChannelBack: lambda _ev, _f: "Audit channel back.",

@@ -59,6 +59,15 @@ def carried(lost: e.AuditEntryDeleted | e.AuditEntryChanged) -> str:
     )
 
 
+def gone(event: e.AuditChannelChanged) -> str:
+    """How many of our messages were removed in bulk, plain; before the place they are gone from."""
+    if not event.entries:
+        return "Slack says that messages were removed in bulk, and none of ours is missing in"
+    lines = "" if event.first_seq is None else f" (lines between #{event.first_seq} and #{event.last_seq})"
+    some = "1 of our messages is" if event.entries == 1 else f"{event.entries} of our messages are"
+    return f"{some}{lines} no longer in"
+
+
 def headline(  # noqa: C901, PLR0911  one case per state reads better than a table of functions
     request: Request, now: datetime, faces: Faces
 ) -> tuple[str, str]:
