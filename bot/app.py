@@ -189,6 +189,7 @@ async def run(server: Server, stop: asyncio.Event) -> None:
         await store.note(e.ServerStarted(version=__version__, policy=config.policy.hash, other_slack=other))
         work.start(server.sealer.run())
         if await _or_stop(stop, _meet_slack(server)):
+            stack.push_async_callback(server.channel.close)
             work.start(server.people.keep_fresh())
             work.start(server.channel.keep_checking())
             work.start(server.rounds.run())

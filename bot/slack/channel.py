@@ -270,6 +270,12 @@ class AuditChannel:
 
     # --- beside -----------------------------------------------------------------------------------------
 
+    async def close(self) -> None:
+        """Ends what goes on beside; whatever of it was not told, the rounds of the next server tell."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:
         """Slack waits for an answer to its event: what takes longer goes on beside."""
         task = asyncio.create_task(work)

@@ -475,7 +475,11 @@ def _is_as_filed(row: dict[str, object]) -> bool:
     request = _readable(row["body"])
     if request is None:
         return False
-    filed = {"id": request.id, "mark": request.mark, "opened_at": request.opened_at, **columns_of(request)}
+    try:
+        columns = columns_of(request)
+    except (AssertionError, AttributeError, TypeError):  # a state without what belongs to it: never by us
+        return False
+    filed = {"id": request.id, "mark": request.mark, "opened_at": request.opened_at, **columns}
     del filed["body"]  # an earlier version may have written it with fewer fields
     return all(row[k] == (t.microseconds(v) if isinstance(v, datetime) else v) for k, v in filed.items())
 

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.audit.canonical import dumps, encode
 from bot.audit.checkpoint import Checkpoint
 from bot.core import events as e
 from bot.core.machine import due_at
@@ -247,6 +248,7 @@ async def test_a_row_of_words_is_read_as_stored_whatever_it_is(store: Store, own
         ("version", 99),
         ("mark", "bg-acme-000000"),
         ("body", "{}"),
+        ("body", "a state without what belongs to it"),
     ],
 )
 async def test_a_row_that_contradicts_itself_is_named(
@@ -255,6 +257,10 @@ async def test_a_row_that_contradicts_itself_is_named(
     request = await live(store, (PROVED,))
     other = await live(store, (PROVED,), "BG-0000AA")
     assert await store.misfiled() == []
+    if value == "a state without what belongs to it":
+        body = encode(request)
+        assert isinstance(body, dict)
+        value = dumps({**body, "state": "revoking"}).decode()
     await _put(owner, "requests", id=request.id, **{column: value})
     assert await store.misfiled() == [request.id]
     assert other.id in await store.everything()
