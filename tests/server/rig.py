@@ -265,9 +265,19 @@ class Rig:
         task, self._task = self._task, None
         try:
             if task is not None:
-                await asyncio.wait_for(task, 20)
+                await self._ends(task)
         finally:
             await self._close()
+
+    async def _ends(self, task: asyncio.Task[None]) -> None:
+        """Waits until it has stopped; when it does not, says at what it waits."""
+        done, _ = await asyncio.wait({task}, timeout=20)
+        if not done:
+            for one in asyncio.all_tasks():
+                one.print_stack(limit=4)
+            task.cancel()
+            raise TimeoutError("The server does not stop.")
+        await task
 
     async def crash(self) -> None:
         """It is gone: nothing is finished, nothing is said."""
