@@ -130,11 +130,16 @@ def is_well_asked(
             code="reason",
             field="reason",
         )
-    if scenario.incident_pattern and not re.fullmatch(scenario.incident_pattern, incident):
+    if not _names_an_incident(scenario, incident):
         example = f", for example {scenario.incident_example}" if scenario.incident_example else ""
         raise Refused(
             f"This scenario needs an incident reference{example}.", code="incident", field="incident"
         )
+
+
+def _names_an_incident(scenario: Scenario, incident: str) -> bool:
+    """As far as the scenario asks for one."""
+    return not scenario.incident_pattern or bool(re.fullmatch(scenario.incident_pattern, incident))
 
 
 def is_not_denied(policy: Policy, terms: Terms, person: PersonId, roster: Roster) -> None:
@@ -260,10 +265,17 @@ def still_stands(request: Request, policy: Policy, roster: Roster) -> None:
     """Everything that was true when it was asked is true now. Runs at every click and before the grant.
 
     Raises:
-        Refused: code `policy_changed` when the terms are not the ones that were shown, else the guard's.
+        Refused: code `policy_changed` when the terms are not the ones that were shown, or the scenario asks
+            today for what nobody confirmed; else the guard's.
     """
     terms = may_ask(policy, request.scenario, request.terms.access, request.requester, roster)
-    if terms != request.terms:
+    scenario = policy.scenarios[request.scenario]
+    as_asked = (
+        terms == request.terms
+        and set(scenario.criteria) <= set(request.criteria)
+        and _names_an_incident(scenario, request.incident)
+    )
+    if not as_asked:
         raise Refused(
             "The policy for this access changed after it was asked for. Ask again under the new one.",
             code="policy_changed",

@@ -435,6 +435,28 @@ def test_terms_that_are_not_those_that_were_shown_do_not_stand(change: dict[str,
 
 
 @pytest.mark.parametrize(
+    ("change", "stands"),
+    [
+        ({"criteria": ("Customers are affected.", "The director agrees.")}, False),
+        ({"criteria": (*SCENARIO.criteria, "The director agrees.")}, False),
+        ({"criteria": SCENARIO.criteria[:1]}, True),
+        ({"criteria": SCENARIO.criteria[::-1]}, True),
+        ({"incident_pattern": r"PROD-\d+"}, False),
+        ({"incident_pattern": r"INC-\d+"}, True),
+        ({"title": "The replica lags", "incident_example": "INC-1"}, True),
+    ],
+)
+def test_what_was_confirmed_still_has_to_be_all_that_the_scenario_asks(
+    change: dict[str, Any], stands: bool
+) -> None:
+    rules = policy_of(scenarios={SCENARIO.key: replace(SCENARIO, **change)})
+    if stands:
+        policy.still_stands(waiting(), rules, ROSTER)
+    else:
+        assert refused(policy.still_stands, waiting(), rules, ROSTER).code == "policy_changed"
+
+
+@pytest.mark.parametrize(
     ("rules", "roster", "code"),
     [
         (policy_of(deny=(deny(people=frozenset({ANNA})),)), ROSTER, "denied"),

@@ -22,7 +22,7 @@ from bot.core.model import (
     Why,
 )
 from bot.desk import mark_of, new_request_id
-from tests.core.samples import ANNA, BEN, CARA, DORA, EMIL, HOUR, MINUTE, TERMS, policy_of
+from tests.core.samples import ANNA, BEN, CARA, DORA, EMIL, HOUR, MINUTE, SCENARIO, TERMS, policy_of
 from tests.desk.rig import INSTALLATION, Rig, rig
 
 SECOND = timedelta(seconds=1)
@@ -262,6 +262,14 @@ CHANGES: dict[str, tuple[Policy, str]] = {
         "denied",
     ),
     "the scenario is gone": (policy_of(scenarios={}), "no_scenario"),
+    "a criterion that nobody confirmed": (
+        policy_of(scenarios={SCENARIO.key: replace(SCENARIO, criteria=("The director agrees.",))}),
+        "policy_changed",
+    ),
+    "an incident rule that it does not meet": (
+        policy_of(scenarios={SCENARIO.key: replace(SCENARIO, incident_pattern=r"INC-\d+")}),
+        "policy_changed",
+    ),
 }
 
 
