@@ -1,13 +1,14 @@
 """The two acts at a provider: give access, and take it away. The only code that calls a backend's verbs.
 
 Rule: whatever `give` cannot confirm is taken away. An answer that comes too late finds the request in
-REVOKING, and whoever received it takes the access away again, so that no order of answers leaves any behind.
+REVOKING, and whoever received it takes the access away again, until it is gone: no order of answers leaves
+any behind.
 """
 
 import asyncio
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +17,7 @@ from typing import Final
 from bot.backends import Backend
 from bot.core import events as e
 from bot.core.errors import BackendError, BackendRefused, BackendUnavailable, Stale
-from bot.core.model import Handoff, Lease, Order, PersonId, Request, RequestId, Secret, State, Why
+from bot.core.model import Handoff, Lease, Mark, Order, PersonId, Request, RequestId, Secret, State, Why
 from bot.mfa import Vault
 from bot.store import Store
 from bot.store.also import Step, keep_handoff
@@ -32,6 +33,13 @@ TOLERANCE: Final = timedelta(seconds=1)
 
 GRANT_TRIES: Final = 3
 REVOKE_DEADLINE: Final = timedelta(seconds=30)
+
+AT_ONCE: Final = 50
+"""Attempts to end access that are under way at one backend at a time: more would only wait for connections,
+theirs or ours."""
+
+Pause = Callable[[float], Awaitable[None]]
+"""Waits that many seconds: `asyncio.sleep`, unless a test is in a hurry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +70,34 @@ class Access:
         providers: by the name a request's terms give.
         vault: seals one-time credentials until they are shown.
         grant_deadline: how long a provider is waited for before the grant counts as unanswered.
+        pause: waits before what landed late is taken away once more.
     """
 
     def __init__(
-        self, store: Store, providers: Mapping[str, Provider], vault: Vault, grant_deadline: timedelta
+        self,
+        store: Store,
+        providers: Mapping[str, Provider],
+        vault: Vault,
+        grant_deadline: timedelta,
+        pause: Pause = asyncio.sleep,
     ) -> None:
         self._store = store
         self._providers = providers
         self._vault = vault
         self._grant_deadline = grant_deadline
+        self._pause = pause
         self._giving: set[RequestId] = set()
         self._taking: set[RequestId] = set()
+        self._unexplained: dict[Mark, str] = {}
+        """Each with the last error that was said of it."""
 
     def is_giving(self, id: RequestId) -> bool:
         """Whether this process waits for the provider's answer to this grant right now."""
         return id in self._giving
+
+    def taking(self) -> frozenset[RequestId]:
+        """Those whose end this process attempts right now."""
+        return frozenset(self._taking)
 
     async def give(self, request: Request) -> Request:
         """Carries out the grant of a request in GRANTING. Returns it ACTIVE, or on its way out."""
@@ -113,18 +134,33 @@ class Access:
         try:
             return await self._store.record(request, granted, also=kept)
         except Stale:
-            # Revoked while the provider was working. It may have worked after the revoke: take it away again.
-            await self._revoke(request.terms.backend, order)
-            return await self._store.get(request.id)
+            return await self._take_again(request)  # revoked while the provider was working
 
     async def _abandon(self, request: Request, why: Why, detail: str) -> Request:
         try:
             ordered = await self._store.record(request, e.RevokeOrdered(why=why, detail=detail))
         except Stale:
-            # Revoked meanwhile, and perhaps proved absent before this took effect: as in `_give`.
-            await self._revoke(request.terms.backend, order_for(request))
-            return await self._store.get(request.id)
+            return await self._take_again(request)  # revoked meanwhile
         return await self.take(ordered)
+
+    async def _take_again(self, request: Request) -> Request:
+        """Takes away what was answered after its end was ordered, until it is gone.
+
+        It may have taken effect after it was proved absent, and then nobody else goes on trying: its card
+        says already that nobody was let in. Not for longer than this process lives: the next one looks at
+        what the providers hold.
+        """
+        backend, order = request.terms.backend, order_for(request)
+        tries, gone = 1, await self._revoke(backend, order) is None
+        while not gone:
+            await self._pause(retry_after(tries).total_seconds())
+            request = await self._store.get(request.id)
+            if request.state is State.REVOKING:  # its own failed attempts are told
+                gone = await self._revoke(backend, order) is None
+            else:
+                gone = await self.end_unexplained(backend, order, request.id)
+            tries += 1
+        return await self._store.get(request.id)
 
     async def take(self, request: Request) -> Request:
         """One attempt to end the access of a request in REVOKING, and the record of how it went."""
@@ -140,9 +176,23 @@ class Access:
         finally:
             self._taking.discard(request.id)
 
-    async def take_orphan(self, backend: str, order: Order) -> str | None:
-        """Ends something that no request in force explains. Returns the error, or None when it is gone."""
-        return await self._revoke(backend, order)
+    async def end_unexplained(self, backend: str, order: Order, about: RequestId | None) -> bool:
+        """One attempt to end what no grant in force explains. Returns whether it is gone.
+
+        That it was found is recorded once, and an error when it is another than before.
+        """
+        mark = order.mark
+        if mark not in self._unexplained:
+            self._unexplained[mark] = ""
+            await self._store.note(e.OrphanFound(backend=backend, mark=mark, about=about))
+        error = await self._revoke(backend, order)
+        if error is None:
+            if self._unexplained.pop(mark, None) is not None:  # else another attempt was faster, and said so
+                await self._store.note(e.OrphanEnded(backend=backend, mark=mark))
+        elif error != self._unexplained.get(mark, error):
+            self._unexplained[mark] = error
+            await self._store.note(e.OrphanRemains(backend=backend, mark=mark, error=error))
+        return mark not in self._unexplained
 
     async def _revoke(self, name: str, order: Order) -> str | None:
         provider = self._providers.get(name)

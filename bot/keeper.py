@@ -2,6 +2,7 @@
 
 Rules:
 1. `sweep` asks the database what is due and acts on all of it, however late: a late job is never dropped.
+   Ends come before everything that can wait.
 2. It sweeps at boot, before Slack connects, and treats every unanswered grant as a crash: revoked.
 3. Revoking is retried for ever; each attempt's moment is in the database, so a restart goes on where it was.
 4. `reconcile` compares what providers say with what we know, and ends what nothing explains.
@@ -9,18 +10,19 @@ Rules:
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from bot.access import TOLERANCE, Access, Provider
+from bot.access import AT_ONCE, TOLERANCE, Access, Provider
 from bot.core import events as e
 from bot.core import machine
 from bot.core.errors import BackendError, Stale
-from bot.core.model import HELD, PENDING, Lease, Mark, Request, RequestId, State, Why
+from bot.core.model import HELD, PENDING, Lease, Request, RequestId, State, Why
 from bot.store import Store
 from bot.store.also import forget
 
@@ -39,6 +41,14 @@ SETTLING: Final = timedelta(seconds=30)
 """A provider's list may lag behind its own answer (eventual consistency); so long nothing counts as gone."""
 
 LIVE_DEADLINE: Final = timedelta(seconds=30)
+
+PORTION: Final = 50
+"""So much of what can wait (lapses, warnings, reviews) is done before it is asked again what must end."""
+
+Later = dict[RequestId, datetime | None]
+"""What can wait, in the order in which it came due, each until its end if it has one."""
+
+NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class Keeper:
@@ -62,8 +72,8 @@ class Keeper:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._looking: asyncio.Task[Any] | None = None
         self._silent: set[str] = set()
-        self._orphans: dict[Mark, str] = {}
-        """Each with the last error that was said of it."""
+        self._attempts: Counter[str] = Counter()
+        """To end access, under way, by backend."""
         self._swept_at: datetime | None = None
 
     # --- waking -----------------------------------------------------------------------------------------
@@ -82,8 +92,7 @@ class Keeper:
         try:
             while True:
                 self._wake.clear()
-                await self._survive(self.sweep())
-                await self._survive(self._set_alarm(scheduler))
+                await self._survive(self._round(scheduler))
                 await self._wake.wait()
         finally:
             scheduler.shutdown(wait=False)
@@ -101,9 +110,12 @@ class Keeper:
         if self._looking is None or self._looking.done():
             self._looking = self._spawn(self.reconcile())
 
-    async def _set_alarm(self, scheduler: AsyncIOScheduler) -> None:
-        due = await self._store.next_due(self._store.now())
-        if due is not None:
+    async def _round(self, scheduler: AsyncIOScheduler) -> None:
+        """One sweep, and the alarm for what comes due after it. What did so meanwhile must not be missed."""
+        due = await self._store.next_due(await self.sweep())
+        if due is not None and due <= self._store.now():
+            self._wake.set()
+        elif due is not None:
             scheduler.add_job(self._ring, "date", run_date=due, id="due", replace_existing=True)
 
     async def _survive(self, work: Coroutine[Any, Any, object]) -> bool:
@@ -124,11 +136,30 @@ class Keeper:
         return self._swept_at is not None and now - self._swept_at < FRESH
 
     def start(self, request: Request) -> None:
-        """Carries out a grant or a revoke beside the caller."""
-        act = self._access.give if request.state is State.GRANTING else self._access.take
-        self._spawn(act(request))
+        """Carries out a grant or a revoke beside the caller. Who ends something by hand waits for nobody."""
+        if request.state is State.GRANTING:
+            self._spawn(self._access.give(request))
+        else:
+            self._attempt(request)
 
-    def _spawn(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[Any]:
+    def _attempt(self, request: Request) -> None:
+        """One attempt to end an access, beside everything else."""
+        backend = request.terms.backend
+        self._attempts[backend] += 1
+
+        def done(attempt: asyncio.Task[bool]) -> None:
+            self._attempts[backend] -= 1
+            # Whoever waited for this hand is found by a sweep. Not after a failure of ours: that would go
+            # round and round; the heartbeat comes soon.
+            if self._attempts[backend] == AT_ONCE - 1 and not attempt.cancelled() and attempt.result():
+                self._wake.set()
+
+        self._spawn(self._access.take(request)).add_done_callback(done)
+
+    def _has_a_hand_free(self, backend: str) -> bool:
+        return self._attempts[backend] < AT_ONCE
+
+    def _spawn(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[bool]:
         task = asyncio.create_task(self._survive(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -144,38 +175,80 @@ class Keeper:
     async def boot(self) -> None:
         """Before anything else: every unanswered grant is a crash, and everything overdue ends."""
         detail = "The server stopped while it was being granted."
-        for request in await self._store.granting():
-            await self._survive(self._order_end(request, Why.UNANSWERED, detail))
+        for id in await self._store.ids_in({State.GRANTING}):
+            await self._survive(self._end_unanswered(id, detail))
         await self.sweep()
 
-    async def sweep(self) -> None:
-        """Acts on everything that is due now."""
-        now = self._store.now()
-        # One that fails must not keep the others from ending; but a sweep with a failure does not count.
-        if all([await self._survive(self._act(id)) for id in await self._store.due_ids(now)]):
-            self._swept_at = now
+    async def sweep(self) -> datetime:
+        """Acts on everything that is due. Returns the moment by which that is so.
 
-    async def _act(self, id: RequestId) -> None:
+        One that fails must not keep the others from ending; but a sweep with a failure does not count.
+        """
+        well = True
+        seen: set[RequestId] = set()
+        later: Later = {}
+        while True:
+            now = self._store.now()
+            well &= await self._end_what_is_due(now, seen, later)
+            if not later:
+                break
+            for id in list(later)[:PORTION]:
+                del later[id]
+                well &= await self._survive(self._act(id, now))
+        if well:
+            self._swept_at = now
+        return now
+
+    async def _end_what_is_due(self, now: datetime, seen: set[RequestId], later: Later) -> bool:
+        """Acts on what must end; what is due and can wait goes to `later`. Each is looked at once in a sweep.
+
+        Of what is being revoked as much as there are hands; the rest stays due, and a sweep follows each hand
+        that is free again. So however much ends at once, no more than that is in memory.
+        """
+        well = True
+        for due in await self._store.due(now, AT_ONCE + len(self._access.taking())):
+            if due.state is State.REVOKING:
+                if due.id not in self._access.taking() and self._has_a_hand_free(due.backend):
+                    well &= await self._survive(self._act(due.id, now))
+            elif due.id not in seen or now >= (later.get(due.id) or NEVER):
+                seen.add(due.id)
+                if due.state in HELD:
+                    well &= await self._survive(self._act(due.id, now, later))
+                else:
+                    later[due.id] = None
+        return well
+
+    async def _act(self, id: RequestId, now: datetime, later: Later | None = None) -> None:
+        """Does what is due. What can wait is put off when there is a `later`."""
         request = await self._store.get(id)
         due = machine.due_at(request)
-        if due is None or due > self._store.now():
+        if due is None or due > now:
             return  # somebody was faster
+        if request.state in HELD and not _is_only_to_be_warned(request, now):
+            await self._end(request, now)
+        elif later is not None:
+            later[id] = request.expires_at
+        else:
+            await self._store.record(request, _what_can_wait(request))
+
+    async def _end(self, request: Request, now: datetime) -> None:
         match request.state:
-            case state if state in PENDING:
-                await self._store.record(request, e.RequestLapsed(because="Nobody decided in time."))
-            case State.GRANTING:
-                if not self._access.is_giving(request.id):
-                    await self._order_end(request, Why.UNANSWERED, "Nobody was left to carry it out.")
+            case State.GRANTING if not self._access.is_giving(request.id):
+                await self._order_end(request, Why.UNANSWERED, "Nobody was left to carry it out.")
+            case State.GRANTING if request.expires_at is not None and now >= request.expires_at:
+                await self._order_end(request, Why.EXPIRED, "The provider had not answered by then.")
             case State.ACTIVE:
                 await self._order_end(request, Why.EXPIRED)
-            case State.REVOKING:
-                self._spawn(self._access.take(request))
-            case State.AWAITING_REVIEW:
-                await self._store.record(request, e.ReviewOverdue())
+            case State.REVOKING if self._has_a_hand_free(request.terms.backend):
+                self._attempt(request)
+
+    async def _end_unanswered(self, id: RequestId, detail: str) -> None:
+        await self._order_end(await self._store.get(id), Why.UNANSWERED, detail)
 
     async def _order_end(self, request: Request, why: Why, detail: str = "") -> None:
         ordered = await self._store.record(request, e.RevokeOrdered(why=why, detail=detail))
-        self._spawn(self._access.take(ordered))
+        if self._has_a_hand_free(ordered.terms.backend):
+            self._attempt(ordered)
 
     # --- what providers say -----------------------------------------------------------------------------
 
@@ -188,12 +261,14 @@ class Keeper:
 
     async def _ask_all_held(self) -> None:
         """Whatever is held says itself when it is due: the schedule is a column that somebody could empty."""
-        for request in await self._store.held_by():
-            await self._survive(self._act(request.id))
+        now = self._store.now()
+        for id in await self._store.ids_in(HELD):
+            if id not in self._access.taking():
+                await self._survive(self._act(id, now))
 
     async def _reconcile(self, name: str) -> None:
         expected = await self._store.active_at(name)
-        held = {request.mark for request in await self._store.held_by()}
+        held = await self._store.marks_held()
         try:
             async with asyncio.timeout(LIVE_DEADLINE.total_seconds()):
                 leases = await self._providers[name].backend.live()
@@ -224,17 +299,7 @@ class Keeper:
             held = known.get(lease.mark)
             if held is not None and held.state in HELD:
                 continue
-            if lease.mark not in self._orphans:
-                self._orphans[lease.mark] = ""
-                about = held.id if held else None
-                await self._store.note(e.OrphanFound(backend=name, mark=lease.mark, about=about))
-            error = await self._access.take_orphan(name, lease.as_order())
-            if error is None:
-                self._orphans.pop(lease.mark)
-                await self._store.note(e.OrphanEnded(backend=name, mark=lease.mark))
-            elif error != self._orphans[lease.mark]:
-                self._orphans[lease.mark] = error
-                await self._store.note(e.OrphanRemains(backend=name, mark=lease.mark, error=error))
+            await self._access.end_unexplained(name, lease.as_order(), held.id if held else None)
 
     async def _compare(self, request: Request, lease: Lease | None) -> None:
         current = await self._store.get(request.id)
@@ -253,3 +318,17 @@ class Keeper:
             altered = f"its end was moved to {lease.expires_at:%Y-%m-%d %H:%M:%S} UTC. {altered}".strip()
         if altered and altered != current.altered:
             await self._store.record(current, e.LeaseAltered(what=altered))
+
+
+def _is_only_to_be_warned(request: Request, now: datetime) -> bool:
+    return request.state is State.ACTIVE and request.expires_at is not None and now < request.expires_at
+
+
+def _what_can_wait(request: Request) -> e.Event:
+    """The fact that is due for a request that nothing has to be ended for."""
+    if request.state in PENDING:
+        return e.RequestLapsed(because="Nobody decided in time.")
+    if request.state is State.ACTIVE:
+        assert request.expires_at is not None
+        return e.ExpiryNear(expires_at=request.expires_at)
+    return e.ReviewOverdue()

@@ -139,6 +139,13 @@ class LeaseAltered(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiryNear(Event):
+    """It ends soon, and its holder is told so. Said once, and never for a short one."""
+
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RevokeOrdered(Event):
     """The access must end now. From here only revoking goes on, for as long as it takes."""
 

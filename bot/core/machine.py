@@ -47,6 +47,12 @@ from bot.core.model import (
 GRANT_GRACE: Final = timedelta(seconds=60)
 """Longer than any provider is waited for (`[keeper] grant_deadline` may not exceed it)."""
 
+WARNING: Final = timedelta(minutes=5)
+"""So long before the end its holder is told."""
+
+WORTH_A_WARNING: Final = timedelta(minutes=10)
+"""Who holds something for no longer than this was told its end a moment ago."""
+
 TRANSITIONS: Final[Mapping[State, Mapping[type[e.Event], State]]] = {
     State.AWAITING_MFA: {
         e.ProofAccepted: State.AWAITING_APPROVAL,
@@ -76,6 +82,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[e.Event], State]]] = {
     State.ACTIVE: {
         e.HandoffShown: State.ACTIVE,
         e.LeaseAltered: State.ACTIVE,
+        e.ExpiryNear: State.ACTIVE,
         e.RevokeOrdered: State.REVOKING,
     },
     State.REVOKING: {
@@ -140,7 +147,7 @@ def due_at(request: Request) -> datetime | None:
             assert request.expires_at is not None
             return min(request.granting_since + GRANT_GRACE, request.expires_at)
         case State.ACTIVE:
-            return request.expires_at
+            return warning_at(request) or request.expires_at
         case State.REVOKING:
             assert request.end is not None
             return request.end.next_try_at or request.end.ordered_at
@@ -150,6 +157,13 @@ def due_at(request: Request) -> datetime | None:
             return request.end.ended_at + request.terms.review_within
         case _:
             return None
+
+
+def warning_at(request: Request) -> datetime | None:
+    """When the holder is to be told that it ends soon. None: never, or that was said."""
+    if request.warned or request.expires_at is None or request.duration <= WORTH_A_WARNING:
+        return None
+    return request.expires_at - WARNING
 
 
 SAYS: Final[Mapping[State, str]] = {
@@ -172,7 +186,7 @@ SAYS: Final[Mapping[State, str]] = {
 # --- what each fact leaves on the request ---------------------------------------------------------------
 
 
-def _fits(request: Request, event: e.Event) -> bool:
+def _fits(request: Request, event: e.Event) -> bool:  # noqa: PLR0911  one case per fact
     """Rule 4, and the facts that may happen once."""
     match event:
         case e.AccessEnded():
@@ -181,6 +195,8 @@ def _fits(request: Request, event: e.Event) -> bool:
             return request.granted_at is None
         case e.HandoffShown():
             return request.handoff is HandoffState.WAITING
+        case e.ExpiryNear():
+            return not request.warned
         case e.ReportFiled():
             return request.report is None
         case e.ReviewOverdue():
@@ -244,6 +260,10 @@ def _altered(_request: Request, event: e.LeaseAltered, _at: datetime) -> _Change
     return {"altered": event.what}
 
 
+def _warned(_request: Request, _event: e.ExpiryNear, _at: datetime) -> _Changes:
+    return {"warned": True}
+
+
 def _revoke(_request: Request, event: e.RevokeOrdered, at: datetime) -> _Changes:
     end = End(why=event.why, by=event.actor, ordered_at=at, reason=event.reason, last_error=event.detail)
     return {"end": end, "handoff": HandoffState.NONE}
@@ -292,6 +312,7 @@ _CHANGES: Final[Mapping[type[e.Event], Callable[[Request, Any, datetime], _Chang
     e.AccessGranted: _granted,
     e.HandoffShown: _shown,
     e.LeaseAltered: _altered,
+    e.ExpiryNear: _warned,
     e.RevokeOrdered: _revoke,
     e.RevokeFailed: _revoke_failed,
     e.AccessEnded: _ended,

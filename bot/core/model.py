@@ -335,6 +335,8 @@ class Request:
     """The person already had this access by other means; we leave that alone."""
     altered: str = ""
     """What somebody else changed at the provider during the grant; never cleared."""
+    warned: bool = False
+    """Its holder was told that it ends soon."""
     end: End | None = None
     report: Words | None = None
     reported_at: datetime | None = None

@@ -14,6 +14,7 @@ from bot.store.migrate import SchemaOutdated, migrate, require_current
 from bot.store.reader import (
     Carried,
     Clock,
+    Due,
     Held,
     Line,
     Reader,
@@ -30,6 +31,7 @@ __all__ = [
     "Clock",
     "Copied",
     "DatabaseTrouble",
+    "Due",
     "Duplicate",
     "Held",
     "Line",

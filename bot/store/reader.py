@@ -51,6 +51,15 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """A request whose moment has come."""
+
+    id: RequestId
+    state: State
+    backend: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoredCheckpoint:
     """A signed checkpoint and its place in the order of signing, from 1."""
 
@@ -146,18 +155,27 @@ class Reader:
             raise UnknownRequest(f"There is no request {id}. `status` lists those that are open.")
         return found[0]
 
-    async def due(self, now: datetime) -> list[Request]:
-        """Every request whose moment has come, most overdue first."""
-        return await self._find(
-            select(t.requests).where(t.requests.c.due_at <= now).order_by(t.requests.c.due_at).limit(1000)
-        )
+    async def due(self, now: datetime, attempts: int) -> list[Due]:
+        """What has come due, most overdue first; unread, so that one that is damaged hides no other.
 
-    async def due_ids(self, now: datetime) -> list[RequestId]:
-        """The same without reading them: one that cannot be read must not hide the others."""
-        due = t.requests.c.due_at
-        query = select(t.requests.c.id).where(due <= now).order_by(due).limit(1000)
+        Of what is being revoked only the first `attempts` of each backend: no more are made at a time.
+        """
+        rows = t.requests.c
+        place = func.row_number().over(partition_by=(rows.state, rows.backend), order_by=rows.due_at)
+        due = (
+            select(rows.id, rows.state, rows.backend, rows.due_at, place.label("place"))
+            .where(rows.due_at <= now)
+            .subquery()
+            .c
+        )
+        query = (
+            select(due.id, due.state, due.backend)
+            .where((due.state != State.REVOKING) | (due.place <= attempts))
+            .order_by(due.due_at)
+        )
         async with self._reading() as connection:
-            return [RequestId(id) for id in await connection.scalars(query)]
+            found = await connection.execute(query)
+            return [Due(RequestId(row.id), State(row.state), row.backend) for row in found]
 
     async def next_due(self, after: datetime) -> datetime | None:
         """The next moment later than `after` at which something comes due."""
@@ -217,9 +235,20 @@ class Reader:
             rows = (await connection.execute(select(*raw).order_by(t.requests.c.id))).mappings()
             return [str(row["id"]) for row in rows if not _is_as_filed(dict(row))]
 
-    async def granting(self) -> list[Request]:
-        """Grants whose answer is not on record: at boot, each of them is a crash."""
-        return await self._find(select(t.requests).where(t.requests.c.state == State.GRANTING))
+    async def ids_in(self, states: Iterable[State], person: PersonId | None = None) -> list[RequestId]:
+        """Requests in any of `states`, or those of `person`; oldest first, and unread like what is due."""
+        rows = t.requests.c
+        query = select(rows.id).where(rows.state.in_(sorted(states))).order_by(rows.opened_at)
+        if person is not None:
+            query = query.where(rows.requester == person)
+        async with self._reading() as connection:
+            return [RequestId(id) for id in await connection.scalars(query)]
+
+    async def marks_held(self) -> set[Mark]:
+        """The marks of whatever may be held at this moment."""
+        rows = t.requests.c
+        async with self._reading() as connection:
+            return set(await connection.scalars(select(rows.mark).where(rows.state.in_(sorted(HELD)))))
 
     async def backends_in_use(self) -> set[str]:
         """Names of the backends at which something may exist."""

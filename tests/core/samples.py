@@ -170,6 +170,7 @@ PATHS: Mapping[State, tuple[tuple[e.Event, ...], ...]] = {
         _ACTIVE,
         (*_ACTIVE, e.HandoffShown(actor=ANNA)),
         (*_ACTIVE, e.LeaseAltered(what="longer")),
+        (*_ACTIVE, e.ExpiryNear(expires_at=NOW + 15 * MINUTE)),
         (*_GRANTING, e.AccessGranted()),
     ),
     State.REVOKING: (

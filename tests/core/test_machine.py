@@ -49,6 +49,7 @@ granting           access_granted     active
 granting           revoke_ordered     revoking
 active             handoff_shown      active
 active             lease_altered      active
+active             expiry_near        active
 active             revoke_ordered     revoking
 revoking           revoke_failed      revoking
 revoking           access_ended       awaiting_review
@@ -112,6 +113,7 @@ def test_a_confirmed_grant_cannot_be_abandoned_and_an_unconfirmed_one_cannot_end
     ("state", "event"),
     [
         (State.ACTIVE, e.HandoffShown(actor=ANNA)),
+        (State.ACTIVE, e.ExpiryNear(expires_at=NOW)),
         (State.AWAITING_REVIEW, e.ReportFiled(actor=ANNA, report=said("done"))),
         (State.AWAITING_REVIEW, e.ReviewOverdue()),
     ],
@@ -252,8 +254,19 @@ def test_a_grant_is_due_a_minute_after_its_intention_or_at_its_end_if_that_is_so
     assert due_at(replace(request, expires_at=NOW + timedelta(seconds=10))) == NOW + timedelta(seconds=10)
 
 
-def test_an_active_request_is_due_at_its_end() -> None:
-    assert due_at(request_in(State.ACTIVE)) == NOW + 15 * MINUTE
+def test_an_active_request_is_due_when_its_holder_is_to_be_warned_and_then_at_its_end() -> None:
+    request = request_in(State.ACTIVE)
+    assert due_at(request) == NOW + 10 * MINUTE
+    warned = machine.apply(request, e.ExpiryNear(expires_at=NOW + 15 * MINUTE), NOW + 10 * MINUTE)
+    assert due_at(warned) == warned.expires_at == NOW + 15 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("minutes", "due"), [(3, 3), (10, 10), (10 + 1 / 60, 5 + 1 / 60), (11, 6), (60, 55), (600, 595)]
+)
+def test_only_who_holds_something_for_more_than_ten_minutes_is_warned(minutes: float, due: float) -> None:
+    held = replace(request_in(State.ACTIVE), duration=minutes * MINUTE, expires_at=NOW + minutes * MINUTE)
+    assert due_at(held) == NOW + due * MINUTE
 
 
 def test_a_revoke_is_due_at_once_and_after_a_failure_when_it_said() -> None:

@@ -89,6 +89,8 @@ class Rig:
     closed: str | None = None
     grant_deadline: timedelta = PATIENT
     secrets: dict[PersonId, Secret] = field(default_factory=dict)
+    pauses: list[float] = field(default_factory=list)
+    """How long was waited, each time, before what landed late was taken away once more."""
     _keys: int = 0
     store: Store = field(init=False)
     access: Access = field(init=False)
@@ -104,7 +106,7 @@ class Rig:
         principals = {person: person.removeprefix("U0").lower() for person in PEOPLE}
         providers = {name: Provider(backend, principals) for name, backend in self.backends.items()}
         self.store = Store(self.engine, self.clock, self.policy.hash)
-        self.access = Access(self.store, providers, vault, self.grant_deadline)
+        self.access = Access(self.store, providers, vault, self.grant_deadline, self._pause)
         self.keeper = Keeper(self.store, self.access, providers, 5 * MINUTE)
         self.factors = Factors(self.store, vault, "Breakglass")
         self.desk = Desk(
@@ -128,6 +130,10 @@ class Rig:
             for statement in statements:
                 await connection.exec_driver_sql(statement)
         await engine.dispose()
+
+    async def _pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        await asyncio.sleep(0)
 
     async def _history_size(self) -> int:
         return (await self.store.head()).size

@@ -10,7 +10,7 @@ import pytest
 from bot.core import events as e
 from bot.core.errors import Refused, Stale
 from bot.core.model import Mfa, Request, RequestId, State, Tier, Verdict
-from bot.store import Duplicate
+from bot.store import Due, Duplicate
 from tests.core.samples import ANNA, BEN, CARA, DORA, MINUTE, TERMS, policy_of
 from tests.desk.pretend import Mood
 from tests.desk.rig import Rig, rig
@@ -91,10 +91,10 @@ async def test_what_was_due_and_is_no_longer_when_its_turn_comes_is_left_alone(
     """Approved at the last moment, while the sweep was busy with another: not taken for expired."""
     request = await it.active()
 
-    async def earlier(_now: object) -> list[RequestId]:
-        return [request.id]
+    async def earlier(*_now: object) -> list[Due]:
+        return [Due(request.id, State.ACTIVE, "vault")]
 
-    monkeypatch.setattr(it.store, "due_ids", earlier)
+    monkeypatch.setattr(it.store, "due", earlier)
     await it.sweep()
     assert (await it.state(request.id), set(it.vault.ledger)) == (State.ACTIVE, {request.mark})
 

@@ -117,6 +117,27 @@ async def test_a_sweep_leaves_a_grant_alone_while_its_answer_is_waited_for(it: R
 
 
 @pytest.mark.parametrize("late", [Mood.WORKS_LATE, Mood.LATE_AND_SILENT])
+async def test_a_grant_that_is_not_answered_by_its_end_is_ended_then_and_not_when_it_is_answered(
+    it: Rig, late: Mood
+) -> None:
+    it.vault.will("grant", late)
+    request = await granting(it)
+    assert request.expires_at is not None
+    it.clock.now = request.expires_at
+    await it.keeper.sweep()
+    await it.until_left(State.REVOKING, request.id)
+    ended = await it.store.get(request.id)
+    assert ended.end is not None
+    assert (ended.state, ended.end.why, it.vault.puts) == (State.FAILED, Why.EXPIRED, [])
+    it.vault.will("grant", Mood.REFUSES)
+    it.vault.gate.set()
+    await it.settled()
+    assert len(it.vault.puts) == 1, "it did land"
+    assert it.vault.ledger == {}
+    await it.keeps_its_promises(late=AT_ONCE)
+
+
+@pytest.mark.parametrize("late", [Mood.WORKS_LATE, Mood.LATE_AND_SILENT])
 @pytest.mark.parametrize("who", [ANNA, BEN, DORA])
 async def test_what_arrives_after_it_was_revoked_is_taken_away_again(it: Rig, who: str, late: Mood) -> None:
     """Revoked while the provider worked, and proved absent before the grant landed: answered or not."""
@@ -147,19 +168,62 @@ async def test_what_lands_after_both_its_end_and_a_revoke_is_taken_away_again(it
     assert it.vault.ledger == {}
 
 
-async def test_what_lands_late_and_cannot_be_taken_away_is_ended_as_an_orphan(it: Rig) -> None:
-    it.vault.will("grant", Mood.WORKS_LATE)
-    it.vault.will("revoke", *[Mood.LIES, Mood.IS_SILENT])
+@pytest.mark.parametrize("late", [Mood.WORKS_LATE, Mood.LATE_AND_SILENT])
+async def test_what_lands_late_and_cannot_be_taken_away_is_tried_until_it_is_gone_and_told(
+    it: Rig, late: Mood
+) -> None:
+    """Its card says already that nobody was let in; so what is left is named and ended like an orphan."""
+    it.vault.will("grant", late, Mood.REFUSES)
+    it.vault.will("revoke", *[Mood.LIES, Mood.IS_SILENT, Mood.IS_SILENT, Mood.REFUSES, Mood.IS_SILENT])
     request = await granting(it)
     await it.desk.revoke(request.id, DORA, "", it.key())
     await it.until_left(State.REVOKING, request.id)
     it.vault.gate.set()
     await it.settled()
-    assert set(it.vault.ledger) == {request.mark}, "the second attempt failed"
-    await it.keeper.reconcile()
+    assert len(it.vault.puts) == 1, "it did land"
     assert it.vault.ledger == {}
-    (orphan,) = await it.told(e.OrphanFound)
-    assert orphan.request == request.id
+    orphan = [r for r in await it.history() if isinstance(r.event, e.OrphanFound | e.OrphanEnded)]
+    assert [type(record.event) for record in orphan] == [e.OrphanFound, e.OrphanEnded]
+    assert orphan[0].request == request.id
+    for wait, whole in zip(it.pauses, (5, 10, 20, 40), strict=True):
+        assert 0.8 * whole <= wait <= whole
+    await it.keeper.reconcile()
+    assert len(await it.told(e.OrphanFound)) == 1
+    await it.keeps_its_promises(late=AT_ONCE)
+
+
+async def test_what_lands_late_while_its_end_is_still_tried_is_no_orphan(it: Rig) -> None:
+    it.vault.will("grant", Mood.WORKS_LATE)
+    it.vault.will("revoke", *[Mood.IS_SILENT] * 3)
+    request = await granting(it)
+    await it.desk.revoke(request.id, DORA, "", it.key())
+    await it.until(lambda: it.vault.of("revoke") == 1)
+    it.vault.gate.set()
+    await it.settled()
+    assert (await it.state(request.id), it.vault.ledger) == (State.REVOKING, {})
+    await it.forward(5 * SECOND)
+    assert await it.state(request.id) is State.FAILED
+    assert await it.told(e.OrphanFound) == []
+
+
+async def test_what_lands_late_and_is_found_by_the_look_at_the_providers_is_told_once(
+    it: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two who try it at the same time: who goes on trying, and the reconciler."""
+
+    async def meanwhile(_seconds: float) -> None:
+        await it.keeper.reconcile()
+
+    monkeypatch.setattr(it.access, "_pause", meanwhile)
+    it.vault.will("grant", Mood.WORKS_LATE)
+    it.vault.will("revoke", Mood.LIES, Mood.IS_SILENT, Mood.IS_SILENT)
+    request = await granting(it)
+    await it.desk.revoke(request.id, DORA, "", it.key())
+    await it.until_left(State.REVOKING, request.id)
+    it.vault.gate.set()
+    await it.settled()
+    assert it.vault.ledger == {}
+    assert [len(await it.told(kind)) for kind in (e.OrphanFound, e.OrphanRemains, e.OrphanEnded)] == [1, 1, 1]
 
 
 # --- revoking -------------------------------------------------------------------------------------------

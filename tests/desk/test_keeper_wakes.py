@@ -82,22 +82,51 @@ async def test_the_next_due_moment_wakes_the_keeper(it: Rig, monkeypatch: pytest
     assert await it.state(request.id) is State.LAPSED
 
 
+async def test_what_comes_due_while_a_sweep_is_under_way_is_acted_on_at_once(
+    it: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Later than the sweep's look at the schedule, and earlier than the look at what comes next."""
+    monkeypatch.setattr(module, "HEARTBEAT", LONG)
+    request = await it.active()
+    due, looks = it.store.due, 0
+
+    async def slow(now: datetime, attempts: int) -> object:
+        nonlocal looks
+        found = await due(now, attempts)
+        looks += 1
+        if looks == 1:
+            it.clock.forward(15 * MINUTE)
+        return found
+
+    monkeypatch.setattr(it.store, "due", slow)
+    task = asyncio.create_task(it.keeper.run())
+    try:
+        async with asyncio.timeout(5):
+            await it.until_left(State.ACTIVE, request.id)
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    await it.settled()
+    assert it.vault.ledger == {}
+
+
 async def test_a_database_that_fails_for_a_moment_does_not_end_the_keeper(
     it: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "HEARTBEAT", SOON)
     request = await it.active()
     async with running(it):
-        due, failures = it.store.due_ids, 0
+        due, failures = it.store.due, 0
 
-        async def failing(now: datetime) -> object:
+        async def failing(now: datetime, attempts: int) -> object:
             nonlocal failures
             if failures < 3:
                 failures += 1
                 raise OSError("disk I/O error")
-            return await due(now)
+            return await due(now, attempts)
 
-        monkeypatch.setattr(it.store, "due_ids", failing)
+        monkeypatch.setattr(it.store, "due", failing)
         it.clock.forward(15 * MINUTE)
         await it.until(lambda: failures == 3)
         await it.until_left(State.ACTIVE, request.id)

@@ -45,6 +45,7 @@ async def test_from_the_question_to_the_review(it: Rig) -> None:
         e.ApprovalGiven,
         e.QuorumReached,
         e.AccessGranted,
+        e.ExpiryNear,
         e.RevokeOrdered,
         e.AccessEnded,
         e.ReportFiled,
@@ -64,6 +65,47 @@ async def test_an_access_lives_until_its_end_and_not_a_moment_longer(it: Rig) ->
     assert ended.end is not None
     assert (ended.end.why, ended.end.ended_at) == (Why.EXPIRED, request.expires_at)
     await it.keeps_its_promises(late=timedelta(0))
+
+
+async def test_five_minutes_before_its_end_the_holder_is_told_once(it: Rig) -> None:
+    request = await it.active()
+    assert request.expires_at is not None
+    await it.forward(10 * MINUTE - SECOND)
+    assert await it.told(e.ExpiryNear) == []
+    await it.forward(4 * MINUTE)
+    (warning,) = await it.told(e.ExpiryNear)
+    assert (warning.at, warning.request) == (request.expires_at - 5 * MINUTE, request.id)
+    assert warning.event == e.ExpiryNear(expires_at=request.expires_at)
+    assert set(it.vault.ledger) == {request.mark}, "and still has it"
+    await it.forward(HOUR)
+    ended = await it.store.get(request.id)
+    assert ended.end is not None
+    assert ended.end.ended_at == request.expires_at
+    assert len(await it.told(e.ExpiryNear)) == 1
+    await it.keeps_its_promises(late=timedelta(0))
+
+
+async def test_a_warning_that_is_late_is_given_and_one_that_is_too_late_is_not(it: Rig) -> None:
+    """The server was down at that moment; or until the end."""
+    for minutes, told in ((12, 1), (20, 1)):
+        await it.active()
+        await it.crash()
+        it.clock.forward(minutes * MINUTE)
+        await it.boot()
+        assert len(await it.told(e.ExpiryNear)) == told
+        await it.forward(HOUR)
+        assert it.vault.ledger == {}
+    await it.keeps_its_promises(late=HOUR)
+
+
+async def test_a_short_access_ends_without_a_warning(tmp_path: Path) -> None:
+    short = replace(TERMS, durations=(10 * MINUTE, 15 * MINUTE))
+    async with rig(tmp_path, policy_of(short)) as it:
+        it.clock.forward(30 * SECOND)
+        form = replace(it.form(code=it.code(ANNA)), duration=10 * MINUTE)
+        await it.approved((await it.desk.ask(form)).id)
+        await it.forward(10 * MINUTE)
+        assert (it.vault.ledger, await it.told(e.ExpiryNear)) == ({}, [])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What can be asked: who holds what, what is due, what is ours, and how far each reader has come."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,8 +12,8 @@ from bot.audit.canonical import dumps, encode
 from bot.audit.checkpoint import Checkpoint
 from bot.core import events as e
 from bot.core.machine import due_at
-from bot.core.model import HELD, TERMINAL, Mark, Request, State
-from bot.store import Carried, Duplicate, Held, Store, UnknownRequest, also
+from bot.core.model import HELD, TERMINAL, Mark, Request, RequestId, State
+from bot.store import Carried, Due, Duplicate, Held, Store, UnknownRequest, also
 from bot.store import tables as t
 from tests.core.samples import (
     ANNA,
@@ -29,6 +30,8 @@ from tests.core.samples import (
 )
 from tests.store.looking import live
 
+MANY = 1000
+
 PROVED = e.ProofAccepted(actor=ANNA, proof=proof())
 
 
@@ -39,7 +42,7 @@ async def one_of_each(store: Store) -> dict[State, Request]:
     }
 
 
-def ids(requests: list[Request]) -> list[str]:
+def ids(requests: Sequence[Request | Due]) -> list[str]:
     return [request.id for request in requests]
 
 
@@ -73,11 +76,23 @@ async def test_a_request_that_never_was_is_unknown(store: Store) -> None:
 async def test_what_is_due_comes_most_overdue_first_and_nothing_else_comes(store: Store) -> None:
     for number, minutes in enumerate((30, 10, 20, 50)):
         await store.open(opened(f"BG-00000{number}", lapses_at=NOW + minutes * MINUTE))
-    assert ids(await store.due(NOW + 30 * MINUTE)) == ["BG-000001", "BG-000002", "BG-000000"]
-    assert ids(await store.due(NOW + 10 * MINUTE - timedelta(microseconds=1))) == []
-    for minutes in (0, 10, 30, 60):
-        now = NOW + minutes * MINUTE
-        assert await store.due_ids(now) == ids(await store.due(now))
+    assert ids(await store.due(NOW + 30 * MINUTE, MANY)) == ["BG-000001", "BG-000002", "BG-000000"]
+    assert ids(await store.due(NOW + 10 * MINUTE - timedelta(microseconds=1), MANY)) == []
+    (first,) = await store.due(NOW + 10 * MINUTE, MANY)
+    assert first == Due(RequestId("BG-000001"), State.AWAITING_MFA, "vault")
+
+
+async def test_of_what_is_being_revoked_as_much_of_each_backend_is_due_as_was_asked_for(store: Store) -> None:
+    """And of all else everything, however much that is."""
+    elsewhere = replace(TERMS, backend="elsewhere")
+    for number in range(3):
+        await live(store, PATHS[State.REVOKING][0], f"BG-00000{number}")
+        await live(store, PATHS[State.REVOKING][0], f"BG-00001{number}", terms=elsewhere)
+        await live(store, PATHS[State.ACTIVE][0], f"BG-00002{number}")
+    due = await store.due(NOW + HOUR, 2)
+    assert set(ids(due)) == {
+        *("BG-000000", "BG-000001"), *("BG-000010", "BG-000011"), *("BG-000020", "BG-000021", "BG-000022")
+    }  # fmt: skip
 
 
 async def test_the_next_moment_is_later_than_the_one_asked_about(store: Store) -> None:
@@ -90,13 +105,13 @@ async def test_the_next_moment_is_later_than_the_one_asked_about(store: Store) -
 
 async def test_every_request_is_due_when_the_machine_says_and_never_when_it_is_over(store: Store) -> None:
     requests = await one_of_each(store)
-    at_last = await store.due(NOW + 1000 * HOUR)
+    at_last = await store.due(NOW + 1000 * HOUR, MANY)
     assert set(ids(at_last)) == {r.id for state, r in requests.items() if state not in TERMINAL}
-    for request in at_last:
-        moment = due_at(request)
+    for due in at_last:
+        moment = due_at(await store.get(due.id))
         assert moment is not None
-        assert request.id in ids(await store.due(moment))
-        assert request.id not in ids(await store.due(moment - timedelta(microseconds=1)))
+        assert due.id in ids(await store.due(moment, MANY))
+        assert due.id not in ids(await store.due(moment - timedelta(microseconds=1), MANY))
 
 
 # --- who holds what -------------------------------------------------------------------------------------
@@ -109,7 +124,9 @@ async def test_each_question_is_answered_with_the_states_it_is_about(store: Stor
         return {requests[state].id for state in states}
 
     assert set(ids(await store.held_by())) == having(*HELD)
-    assert set(ids(await store.granting())) == having(State.GRANTING)
+    assert set(await store.ids_in({State.GRANTING})) == having(State.GRANTING)
+    assert set(await store.ids_in(HELD)) == having(*HELD)
+    assert await store.marks_held() == {requests[state].mark for state in HELD}
     assert set(ids(await store.active_at("vault"))) == having(State.ACTIVE)
     assert set(ids(await store.unfinished())) == having(*(set(State) - TERMINAL))
     assert await store.active_at("elsewhere") == []
@@ -135,6 +152,8 @@ async def test_people_are_told_apart_and_the_newest_comes_first(store: Store, cl
     await live(store, PATHS[State.ACTIVE][0], "BG-000003")
     assert ids(await store.held_by(ANNA)) == ["BG-000003"]
     assert ids(await store.held_by(BEN)) == []
+    assert await store.ids_in(HELD, ANNA) == ["BG-000003"]
+    assert await store.ids_in(HELD, BEN) == []
 
 
 async def test_marks_of_ours_are_known_by_request_and_state_and_others_are_not(store: Store) -> None:

@@ -1,0 +1,165 @@
+"""Thousands at once: each ends, no provider holds up another, and ends come before all that can wait."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+
+from bot import keeper as module
+from bot.access import AT_ONCE
+from bot.audit import canonical
+from bot.core import events as e
+from bot.core import machine
+from bot.core.model import Request, State, Terms
+from bot.store import Due, tables
+from tests.core.samples import HOUR, MINUTE, REVOKE, TERMS, lived, opened, policy_of
+from tests.desk.pretend import Mood
+from tests.desk.rig import Rig, rig
+from tests.desk.test_keeper_wakes import LONG, running
+
+ELSEWHERE = replace(TERMS, access="cloud", backend="cloud")
+GRANTED = (
+    e.MfaNotRequired(),
+    e.ApprovalGiven(tier=0),
+    e.QuorumReached(expires_at=opened().lapses_at),
+    e.AccessGranted(),
+)
+
+
+async def planted(it: Rig, count: int, *events: e.Event, terms: Terms = TERMS) -> list[Request]:
+    """So many requests with this life behind them, all alike; their history is left out, to save time."""
+    requests = []
+    for number in range(count):
+        id = f"BG-{number:05X}{terms.backend[0]}".upper()
+        requests.append(lived(events, opened(id, terms=terms)))
+    rows = [
+        {
+            "id": request.id,
+            "version": request.version,
+            "state": request.state,
+            "requester": request.requester,
+            "backend": request.terms.backend,
+            "mark": request.mark,
+            "due_at": machine.due_at(request),
+            "opened_at": request.opened_at,
+            "body": canonical.dumps(canonical.encode(request)).decode(),
+        }
+        for request in requests
+    ]
+    async with it.engine.begin() as connection:
+        await connection.execute(insert(tables.requests), rows)
+    return requests
+
+
+async def test_whatever_hangs_at_one_provider_another_ends_on_time(tmp_path: Path) -> None:
+    """More than a thousand attempts under way, or waiting: they are all due, and hide nothing."""
+    async with rig(tmp_path, policy_of(TERMS, ELSEWHERE), "cloud") as it:
+        await planted(it, 1100, *GRANTED, REVOKE)
+        (there,) = await planted(it, 1, *GRANTED, terms=ELSEWHERE)
+        it.backends["cloud"].foreign(there.mark)
+        it.vault.will("revoke", *[Mood.HANGS] * 1100)
+        it.clock.forward(HOUR)
+        await it.keeper.sweep()
+        await it.keeper.sweep()
+        await it.until_left(State.ACTIVE, there.id)
+        await it.until_left(State.REVOKING, there.id)
+        assert it.backends["cloud"].ledger == {}
+        assert it.vault.of("revoke") == AT_ONCE, "so many attempts at a time, and no more"
+        await it.crash()
+
+
+async def test_all_that_ends_at_once_ends_and_so_many_attempts_are_under_way_at_a_time(
+    it: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "HEARTBEAT", LONG)
+    requests = await planted(it, 2 * AT_ONCE + 1, *GRANTED)
+    for request in requests:
+        it.vault.foreign(request.mark)
+    it.vault.will("revoke", *[Mood.WORKS_LATE] * len(requests))
+    it.clock.forward(HOUR)
+    async with running(it):
+
+        async def all_are_ordered() -> bool:
+            return await it.store.ids_in({State.ACTIVE}) == []
+
+        await it.until(all_are_ordered)
+        await it.until(lambda: it.vault.of("revoke") == AT_ONCE)
+        await it.keeper.sweep()
+        await it.keeper.reconcile()
+        assert it.vault.of("revoke") == AT_ONCE
+        it.vault.gate.set()
+        await it.until(lambda: not it.vault.ledger)
+        await it.settled()
+    assert await it.store.ids_in({State.REVOKING}) == []
+    assert len(await it.told(e.AccessEnded)) == it.vault.of("revoke") == len(requests)
+
+
+async def test_a_hand_that_is_free_again_takes_what_waited_for_it_and_not_at_the_next_heartbeat(
+    it: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the sweep that its last commit caused came a moment too early to see it free."""
+    monkeypatch.setattr(module, "HEARTBEAT", LONG)
+    for request in await planted(it, AT_ONCE + 1, *GRANTED):
+        it.vault.foreign(request.mark)
+    take, due = it.access.take, it.store.due
+    taken = looks = last = 0
+
+    async def counted(now: datetime, attempts: int) -> list[Due]:
+        nonlocal looks
+        found = await due(now, attempts)
+        looks += 1
+        return found
+
+    async def lingering(request: Request) -> Request:
+        nonlocal taken, last
+        ended = await take(request)
+        taken, last = taken + 1, looks
+        await it.until(lambda: taken >= AT_ONCE and looks > last and not it.keeper._wake.is_set())
+        for _ in range(20):
+            await it.store.last_seq()  # and whoever looks at this moment has looked
+        return ended
+
+    async def nothing() -> None: ...
+
+    monkeypatch.setattr(it.store, "due", counted)
+    monkeypatch.setattr(it.access, "take", lingering)
+    monkeypatch.setattr(it.keeper, "reconcile", nothing)  # it would find what waits by itself
+    it.clock.now = datetime.now(UTC) + HOUR  # the reviews that follow are due later than in this test
+    async with running(it):
+        async with asyncio.timeout(10):
+            await it.until(lambda: it.vault.of("revoke") == AT_ONCE + 1)
+        await it.store.note(e.ServerStopped())
+        await it.settled()
+    assert it.vault.ledger == {}
+
+
+async def test_ends_come_before_what_can_wait_and_again_between_portions_of_it(
+    it: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lapses that were due long before, and an end that comes due in the middle of them."""
+    await planted(it, 3 * module.PORTION)
+    first, second = await it.active(), await it.active()
+    assert second.expires_at is not None
+    await it.revoked(first.id)
+    it.clock.now = second.expires_at - timedelta(seconds=1)
+    record, lapses = it.store.record, 0
+
+    async def slowly(request: Request, *events: e.Event, **more: object) -> Request:
+        nonlocal lapses
+        lapses += isinstance(events[0], e.RequestLapsed)
+        if lapses == 1:
+            it.clock.forward(MINUTE)
+        return await record(request, *events, **more)  # type: ignore[arg-type]  # passed on as they came
+
+    monkeypatch.setattr(it.store, "record", slowly)
+    await it.sweep()
+    kinds = [
+        type(r.event) for r in await it.history() if isinstance(r.event, e.RequestLapsed | e.RevokeOrdered)
+    ]
+    assert kinds.count(e.RequestLapsed) == 3 * module.PORTION
+    assert kinds.index(e.RevokeOrdered) == 0
+    assert kinds[1:].index(e.RevokeOrdered) <= module.PORTION
+    assert it.vault.ledger == {}
