@@ -355,3 +355,24 @@ async def test_one_card_that_slack_refuses_holds_up_no_other(it: Rig) -> None:
         await it.approved(request.id)
     await it.card(first.id, "Active")
     await it.card(second.id, "Active")
+
+
+async def test_five_minutes_before_the_end_its_holder_is_told_and_can_hand_it_back_there(it: Rig) -> None:
+    await it.start()
+    request = await it.active()
+    await it.passes(timedelta(minutes=9))
+    await it.sandbox.quiet()
+    assert not [text for text in it.hears(it.alice) if "ends soon" in text]
+    await it.passes(timedelta(minutes=2))
+
+    def told() -> Message | None:
+        return next((m for m in it.alice.direct_messages() if "ends soon" in m.human_text()), None)
+
+    message = await it.found(told)
+    assert message.buttons() == ["Hand back"]
+    assert (await it.store.get(request.id)).state is State.ACTIVE
+    assert it.truth.marks() == [request.mark]
+    await it.presses(it.alice, message, "Hand back")
+    await it.reaches(request.id, State.AWAITING_REVIEW)
+    assert it.truth.marks() == []
+    await it.keeps_its_promises()

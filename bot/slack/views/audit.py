@@ -255,6 +255,7 @@ _SAYS: Final[Mapping[type[e.Event], Callable[[Any, Faces], str]]] = {
     e.AccessGranted: _granted,
     e.HandoffShown: lambda ev, f: f"The credential was shown to {_who(ev.actor, f)}, once.",
     e.LeaseAltered: lambda ev, _f: f"Changed from outside at the provider: {ev.what}",
+    e.ExpiryNear: lambda ev, _f: f"It ends soon, at {utc(ev.expires_at)}; its holder is told.",
     e.RevokeOrdered: _revoke,
     e.RevokeFailed: _revoke_failed,
     e.AccessEnded: lambda _ev, _f: "Access ended: the provider, asked again, no longer knows it.",

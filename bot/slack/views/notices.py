@@ -116,6 +116,16 @@ def _shown(_event: e.Event, request: Request, faces: Faces) -> Payload:
     return _told(text, request, faces, buttons.HAND_BACK)
 
 
+def _ends_soon(event: e.ExpiryNear, request: Request, faces: Faces) -> Payload | None:
+    if request.state is not State.ACTIVE:
+        return None  # told late: it has ended meanwhile
+    text = (
+        f"{_name(request)} ends soon, at {moment(event.expires_at)}. It cannot be made longer: if you need "
+        "more time, ask again now, and somebody must approve that too. If you are done, hand it back."
+    )
+    return _told(text, request, faces, buttons.HAND_BACK)
+
+
 def _denied(event: e.RequestDenied, request: Request, faces: Faces) -> Payload:
     reason = quoted(event.reason, QUOTED)
     text = f"{_name(request)} was denied by {mention(event.actor)}. Nothing was granted."
@@ -172,6 +182,7 @@ _TELLING: Final[Mapping[type[e.Event], Callable[[Any, Request, Faces], Payload |
     e.ProofWentStale: _went_stale,
     e.AccessGranted: _granted,
     e.HandoffShown: _shown,
+    e.ExpiryNear: _ends_soon,
     e.RequestDenied: _denied,
     e.RequestLapsed: _lapsed,
     e.RevokeOrdered: _revoked,
