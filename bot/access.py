@@ -169,10 +169,17 @@ class Access:
         self._taking.add(request.id)
         try:
             error = await self._revoke(request.terms.backend, order_for(request))
-            outcome = self._proved(request) if error is None else self._failed(request, error)
-            return await self._store.record(request, outcome)
-        except Stale:
-            return await self._store.get(request.id)  # another process was faster; the effect is the same
+            while request.state is State.REVOKING:
+                outcome = self._proved(request) if error is None else self._failed(request, error)
+                try:
+                    return await self._store.record(request, outcome)
+                except Stale:
+                    # Another process attempts it too. What it recorded holds, unless that was a failure and
+                    # this is the proof.
+                    request = await self._store.get(request.id)
+                    if error is not None:
+                        break
+            return request
         finally:
             self._taking.discard(request.id)
 

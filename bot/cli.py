@@ -247,7 +247,12 @@ async def _revoke(options: argparse.Namespace) -> int:
 
     config = _config(options, END)
     ended = await ending.revoke(
-        config, os.environ, id=options.id, person=options.person, reason=options.reason
+        config,
+        os.environ,
+        id=options.id,
+        person=options.person,
+        reason=options.reason,
+        tell=lambda sentence: print(sentence, file=sys.stderr),
     )
     lines = [f"{row['id']}: {row['sentence']}" for row in ended] or ["Nobody holds any access."]
     _say(options, {"revoked": ended}, "\n".join(lines))

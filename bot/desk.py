@@ -279,14 +279,17 @@ class Desk:
     # --- ending -----------------------------------------------------------------------------------------
 
     @_from_the_top
-    async def revoke(self, id: RequestId, person: PersonId, reason: str = "", key: str = "") -> Request:
-        """Orders the end: by the holder (hands back), an approver, security or the operator.
+    async def revoke(
+        self, id: RequestId, person: PersonId, reason: str = "", key: str = "", *, killing: bool = False
+    ) -> Request:
+        """Orders the end: by the holder (hands back), an approver, security or the operator (kills, too).
 
         The order is committed when this returns; the act follows at once, and again until it has worked.
         """
         async with self._refusals("revoke", person, id, (key,) if key else ()):
             request = await self.store.get(id)
-            why = rules.may_revoke(request, person, self.policy, await self._whoever_answers(request, person))
+            roster = await self._whoever_answers(request, person)
+            why = rules.may_revoke(request, person, self.policy, roster, killing=killing)
             words = _said(reason) if reason.strip() else None
             event = e.RevokeOrdered(actor=person, why=why, reason=words)
             steps = [also.first_time(key)] if key else []

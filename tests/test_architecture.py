@@ -35,7 +35,7 @@ KNOWS: dict[str, set[str]] = {
     },
     "bot.operate": {
         *("bot.core", "bot.config", "bot.store", "bot.mfa", "bot.backends", "bot.audit", "bot.desk"),
-        *("bot.office", "bot.check", "bot.slack.connect", "bot.slack.facts"),
+        *("bot.office", "bot.check", "bot.slack.connect", "bot.slack.facts", "bot.access:AT_ONCE"),
     },
     "bot.sandbox": set(),
     "bot.demo": {

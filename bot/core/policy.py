@@ -321,17 +321,20 @@ def may_withdraw(request: Request, person: PersonId) -> None:
         raise Stale(f"{request.id} {SAYS[request.state]}")
 
 
-def may_revoke(request: Request, person: PersonId, policy: Policy, roster: Roster) -> Why:
+def may_revoke(
+    request: Request, person: PersonId, policy: Policy, roster: Roster, *, killing: bool = False
+) -> Why:
     """The holder hands back; its approvers, security and the operator revoke.
 
-    No second factor is asked for: this only reduces power.
+    `killing` is the operator's switch for everything that a person, or anybody, holds. No second factor is
+    asked for: this only reduces power.
     """
     if request.state not in HELD or request.state is State.REVOKING:
         raise Stale(f"{request.id} {SAYS[request.state]}")
     if person == request.requester:
         return Why.HANDED_BACK
     if person == OPERATOR:
-        return Why.REVOKED
+        return Why.KILLED if killing else Why.REVOKED
     _is_a_colleague(roster.people.get(person))
     approvers = tuple(role for tier in request.terms.tiers for role in tier.roles)
     if person not in roster.holders(approvers + policy.security):

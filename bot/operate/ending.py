@@ -1,18 +1,25 @@
 """Ending access by the operator's hand: also while Slack is down, and while no server runs.
 
-Rule: the order is committed first, then carried out at once. A server that runs goes on with whatever the
-provider did not confirm.
+Rule: the order is committed first, then carried out at once. Of several, every order is committed before any
+provider is asked, and nothing that happens to one keeps another from ending: what became of each is listed.
+A server that runs goes on with whatever the provider did not confirm.
 """
 
-from collections.abc import Mapping
-from typing import TypedDict
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Final, TypedDict
 
+from bot.access import AT_ONCE
 from bot.config import Config
 from bot.core.errors import Stale
 from bot.core.machine import SAYS
-from bot.core.model import HELD, OPERATOR, PersonId, RequestId, Roster, State
-from bot.desk import Desk
-from bot.office import office
+from bot.core.model import HELD, OPERATOR, PersonId, Request, RequestId, Roster, State
+from bot.desk import Desk, mark_of
+from bot.office import Office, office
+
+log = logging.getLogger(__name__)
 
 
 class RevokedRow(TypedDict):
@@ -37,9 +44,17 @@ class Nobody:
 
 
 async def revoke(
-    config: Config, env: Mapping[str, str], *, id: str | None, person: str | None, reason: str
+    config: Config,
+    env: Mapping[str, str],
+    *,
+    id: str | None,
+    person: str | None,
+    reason: str,
+    tell: Callable[[str], None] = lambda _sentence: None,
 ) -> list[RevokedRow]:
     """Orders the end of one request, of all that `person` holds, or of all, and attempts each at once.
+
+    Neither `id` nor `person` means all. `tell` hears how far it has come.
 
     Raises:
         UnknownRequest, Stale: `id` names nothing that can be ended.
@@ -57,26 +72,94 @@ async def revoke(
             start=lambda _request: None,
         )
         if id is not None:
-            found = [await place.store.get(_typed(id))]
-        else:
-            found = await place.store.held_by(PersonId(person) if person else None)
-        rows: list[RevokedRow] = []
-        for request in found:
-            if id is not None and request.state not in HELD:
+            request = await place.store.get(_typed(id))
+            if request.state not in HELD:
                 raise Stale(f"{request.id} {SAYS[request.state]} There is no access to end.")
-            ordered = request
             if request.state is not State.REVOKING:
-                ordered = await desk.revoke(request.id, OPERATOR, reason)
-            after = await place.access.take(ordered)
-            gone = after.state is not State.REVOKING
-            error = after.end.last_error if after.end else ""
-            sentence = (
-                "ended; the provider, asked again, no longer has it."
-                if gone
-                else f"ordered, but not confirmed ({error}). A running server goes on trying; so can you."
-            )
-            rows.append({"id": after.id, "state": after.state.value, "ended": gone, "sentence": sentence})
-        return rows
+                request = await desk.revoke(request.id, OPERATOR, reason)
+            return [_row(await place.access.take(request))]
+        switch = KillSwitch(place, desk, config.installation, reason)
+        await switch.order(PersonId(person) if person else None)
+        if switch.orders:
+            tell(f"Ordered for {len(switch.orders)}. Now the providers are asked.")
+        return await switch.attempt()
+
+
+class KillSwitch:
+    """Ends many, none of which waits for another.
+
+    Args:
+        place: the installation.
+        desk: where the orders are given.
+        installation: its name.
+        reason: of them all.
+    """
+
+    def __init__(self, place: Office, desk: Desk, installation: str, reason: str) -> None:
+        self._place = place
+        self._desk = desk
+        self._installation = installation
+        self._reason = reason
+        self._hands: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
+        self.orders: dict[RequestId, Request | RevokedRow] = {}
+        """Each with the request as it is ordered, or what it came to without an attempt."""
+
+    async def order(self, person: PersonId | None) -> None:
+        """Commits all orders. What was granted meanwhile is found by looking again."""
+        store = self._place.store
+        while new := [id for id in await store.ids_in(HELD, person) if id not in self.orders]:
+            for id in new:
+                try:
+                    self.orders[id] = await self._order(id)
+                except Exception as error:
+                    log.exception("%s could not be ordered to end.", id)
+                    self.orders[id] = self._unordered(id, error)
+
+    async def _order(self, id: RequestId) -> Request | RevokedRow:
+        request = await self._place.store.get(id)
+        try:
+            if request.state is not State.REVOKING:
+                request = await self._desk.revoke(id, OPERATOR, self._reason, killing=True)
+        except Stale:  # it ended, or is ending, by somebody else's doing
+            request = await self._place.store.get(id)
+        if request.state in HELD and request.state is not State.REVOKING:
+            raise Stale(f"{id} {SAYS[request.state]}")
+        return request if request.state is State.REVOKING else _row(request)
+
+    async def attempt(self) -> list[RevokedRow]:
+        """One attempt at each, many at a time. Returns what became of all of them."""
+        return await asyncio.gather(*(self._attempt(ordered) for ordered in self.orders.values()))
+
+    async def _attempt(self, ordered: Request | RevokedRow) -> RevokedRow:
+        if not isinstance(ordered, Request):
+            return ordered
+        async with self._hands[ordered.terms.backend]:
+            try:
+                return _row(await self._place.access.take(ordered))
+            except Exception as error:
+                log.exception("What became of %s could not be recorded.", ordered.id)
+                sentence = f"ordered and attempted, but the outcome is not recorded ({type(error).__name__})."
+                return _as_row(ordered, ended=False, sentence=f"{sentence} {GOES_ON}")
+
+    def _unordered(self, id: RequestId, error: Exception) -> RevokedRow:
+        mark = mark_of(self._installation, id)
+        what = error.sentence if isinstance(error, Stale) else type(error).__name__
+        sentence = f"NOT ordered ({what}). Try again; if that does not help, end {mark} by hand."
+        return {"id": id, "state": "", "ended": False, "sentence": sentence}
+
+
+GOES_ON: Final = "A running server goes on trying; so can you."
+
+
+def _row(request: Request) -> RevokedRow:
+    if request.state is State.REVOKING:
+        error = request.end.last_error if request.end else ""
+        return _as_row(request, ended=False, sentence=f"ordered, but not confirmed ({error}). {GOES_ON}")
+    return _as_row(request, ended=True, sentence="ended; the provider, asked again, no longer has it.")
+
+
+def _as_row(request: Request, *, ended: bool, sentence: str) -> RevokedRow:
+    return {"id": request.id, "state": request.state.value, "ended": ended, "sentence": sentence}
 
 
 def _typed(id: str) -> RequestId:

@@ -554,6 +554,12 @@ def test_a_holder_whose_account_is_closed_may_still_hand_back() -> None:
     assert policy.may_revoke(request_in(State.ACTIVE), ANNA, policy_of(), roster) is Why.HANDED_BACK
 
 
+def test_the_kill_switch_is_the_operators_and_for_others_an_end_like_any_other() -> None:
+    for who, why in ((OPERATOR, Why.KILLED), (DORA, Why.REVOKED), (ANNA, Why.HANDED_BACK)):
+        active = request_in(State.ACTIVE)
+        assert policy.may_revoke(active, who, policy_of(), ROSTER, killing=True) is why
+
+
 def test_a_colleague_without_any_of_these_roles_may_not() -> None:
     refusal = refused(policy.may_revoke, request_in(State.ACTIVE), EMIL, policy_of(), ROSTER)
     assert refusal.code == "may_not_revoke"

@@ -43,6 +43,7 @@ from bot.desk import Ask, Desk
 from bot.factors import Factors
 from bot.keeper import Keeper
 from bot.mfa import Vault
+from bot.office import Office
 from bot.store import Store, open_engine
 from tests.core.samples import ANNA, BEN, CARA, DORA, MINUTE, PEOPLE, ROLES, SCENARIO, TERMS, Clock, policy_of
 from tests.desk.pretend import Pretend
@@ -97,6 +98,7 @@ class Rig:
     keeper: Keeper = field(init=False)
     factors: Factors = field(init=False)
     desk: Desk = field(init=False)
+    office: Office = field(init=False)
 
     def __post_init__(self) -> None:
         self._assemble()
@@ -109,6 +111,7 @@ class Rig:
         self.access = Access(self.store, providers, vault, self.grant_deadline, self._pause)
         self.keeper = Keeper(self.store, self.access, providers, 5 * MINUTE)
         self.factors = Factors(self.store, vault, "Breakglass")
+        self.office = Office(self.store, providers, self.access, vault, self.factors)
         self.desk = Desk(
             policy=self.policy,
             installation=INSTALLATION,

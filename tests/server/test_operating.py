@@ -100,6 +100,24 @@ async def test_an_operator_ends_all_that_one_person_holds_or_all_there_is(it: Ri
     assert it.truth.marks() == []
 
 
+async def test_what_remains_of_all_that_was_ended_is_listed_with_exit_code_1(it: Rig) -> None:
+    """Every order stands in the history, and each card says whose doing it was."""
+    await it.start()
+    requests = [await it.active() for _ in range(3)]
+    it.truth.is_deaf()
+    said = await it.breakglass("revoke", "--all", "--reason", "Drill")
+    assert (said.code, said.err) == (1, "Ordered for 3. Now the providers are asked.\n")
+    for line, request in zip(said.out.splitlines(), requests, strict=True):
+        assert line.startswith(f"{request.id}: ordered, but not confirmed (The provider gave no answer.).")
+    orders = [record.event for record in await it.told(e.RevokeOrdered)]
+    assert [order.why for order in orders if isinstance(order, e.RevokeOrdered)] == [Why.KILLED] * 3
+    it.truth.is_deaf(deaf=False)
+    again = await it.breakglass("revoke", "--all")
+    assert again.code == 0
+    assert it.truth.marks() == []
+    await it.card(requests[0].id, "the operator (on the server) ended it with the kill switch")
+
+
 async def test_an_operator_ends_access_while_no_server_runs_and_the_next_one_shows_it(it: Rig) -> None:
     await it.start()
     request = await it.active()

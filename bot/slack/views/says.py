@@ -160,7 +160,7 @@ def why(request: Request) -> str:  # noqa: PLR0911  one case per reason
         case Why.REVOKED:
             return f"{mention(end.by)} revoked it."
         case Why.KILLED:
-            return f"{mention(end.by)} ended everything by the kill switch."
+            return f"{mention(end.by)} ended it with the kill switch."
         case Why.GONE:
             return "It was gone at the provider although nobody here had ended it."
         case Why.FAILED:
