@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -126,7 +127,6 @@ def assemble(
 ) -> Server:
     """Builds the server over an open office. Tests pass a clock and a `pause` of their own."""
     store, held = place.store, right or Right()
-    keeper = Keeper(store, place.access, place.providers, config.keeper.reconcile_every)
     client = web_client(config.environment.slack_bot_token, config.environment.slack_api_url)
     assert config.environment.signing_key_file is not None
     signer = Signer.load(config.environment.signing_key_file, config.environment.signing_memory)
@@ -134,6 +134,7 @@ def assemble(
     sealer = Sealer(store, signer, every=config.history.checkpoint_every, heartbeat=config.history.heartbeat)
     channel = AuditChannel(client, store, config.channels.audit, pause)
     people = SlackPeople(client, config.roles, clock, pause)
+    keeper = Keeper(store, place.access, place.providers, config.keeper.reconcile_every, people.known)
     desk = Desk(
         policy=config.policy,
         installation=config.installation,
@@ -190,7 +191,7 @@ async def run(server: Server, stop: asyncio.Event) -> None:
         work.start(server.sealer.run())
         if await _or_stop(stop, _meet_slack(server)):
             stack.push_async_callback(server.channel.close)
-            work.start(server.people.keep_fresh())
+            work.start(server.people.keep_fresh(partial(_look_at_people, server)))
             work.start(server.channel.keep_checking())
             work.start(server.rounds.run())
             work.start(server.delivery.run())
@@ -202,7 +203,8 @@ async def run(server: Server, stop: asyncio.Event) -> None:
                 pause=server.pause,
             )
             stack.push_async_callback(_briefly, counter.aside.settle)
-            app = bolt.build_app(counter, lambda app: watch.register(app, server.people, server.channel))
+            people, channel, changed = server.people, server.channel, keeper.person_changed
+            app = bolt.build_app(counter, lambda app: watch.register(app, people, channel, changed))
             await stack.enter_async_context(server.transport.hears(app))
             work.start(server.transport.watch())
             log.info("Breakglass %s serves installation %s.", __version__, config.installation)
@@ -233,8 +235,15 @@ async def _meet_slack(server: Server) -> None:
             f"This installation belongs to Slack workspace {bound}, and the token is of {team}. "
             "Use the token of that workspace, or another database."
         )
-    await people.refresh()
+    await _look_at_people(server)
     await channel.check()
+
+
+async def _look_at_people(server: Server) -> None:
+    """Who is who, and who left: so that an event of Slack's that was lost costs a minute and no more."""
+    requesters = await server.keeper.requesters()
+    await server.people.refresh(*requesters)
+    await server.keeper.see_who_left(requesters)
 
 
 # --- running things -------------------------------------------------------------------------------------

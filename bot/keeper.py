@@ -6,12 +6,13 @@ Rules:
 2. It sweeps at boot, before Slack connects, and treats every unanswered grant as a crash: revoked.
 3. Revoking is retried for ever; each attempt's moment is in the database, so a restart goes on where it was.
 4. `reconcile` compares what providers say with what we know, and ends what nothing explains.
+5. Whoever is no active, full member of the workspace any more loses at once what they hold.
 """
 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -20,10 +21,21 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bot.access import AT_ONCE, TOLERANCE, Access, Provider
 from bot.core import events as e
-from bot.core import machine
+from bot.core import machine, policy
 from bot.core.errors import BackendError, Stale
-from bot.core.model import HELD, PENDING, Lease, Request, RequestId, State, Why
-from bot.store import Store
+from bot.core.model import (
+    HELD,
+    OPEN,
+    PENDING,
+    Lease,
+    PersonId,
+    Request,
+    RequestId,
+    Roster,
+    State,
+    Why,
+)
+from bot.store import Raced, Store
 from bot.store.also import forget
 
 log = logging.getLogger(__name__)
@@ -59,15 +71,22 @@ class Keeper:
         access: the acts.
         providers: whose leases are compared with the store.
         reconcile_every: how often.
+        known: the directory, as it is remembered.
     """
 
     def __init__(
-        self, store: Store, access: Access, providers: Mapping[str, Provider], reconcile_every: timedelta
+        self,
+        store: Store,
+        access: Access,
+        providers: Mapping[str, Provider],
+        reconcile_every: timedelta,
+        known: Callable[[], Roster] = lambda: Roster({}, {}),
     ) -> None:
         self._store = store
         self._access = access
         self._providers = providers
         self._reconcile_every = reconcile_every
+        self._known = known
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._looking: asyncio.Task[Any] | None = None
@@ -249,6 +268,43 @@ class Keeper:
         ordered = await self._store.record(request, e.RevokeOrdered(why=why, detail=detail))
         if self._has_a_hand_free(ordered.terms.backend):
             self._attempt(ordered)
+
+    # --- who left ---------------------------------------------------------------------------------------
+
+    def person_changed(self, person: PersonId) -> None:
+        """The directory has news of somebody: acts on them beside the caller."""
+        if policy.is_gone(self._known().people.get(person)) is not None:
+            self._spawn(self._end_for_who_left({person}))
+
+    async def requesters(self) -> set[PersonId]:
+        """Whoever holds or waits for access; nobody while the database does not answer."""
+        found: set[PersonId] = set()
+
+        async def ask() -> None:
+            found.update(await self._store.requesters(OPEN))
+
+        await self._survive(ask())
+        return found
+
+    async def see_who_left(self, persons: set[PersonId]) -> None:
+        """Acts on what the directory says of them by now."""
+        await self._survive(self._end_for_who_left(persons))
+
+    async def _end_for_who_left(self, persons: set[PersonId]) -> None:
+        roster = self._known()
+        for person in persons:
+            because = policy.is_gone(roster.people.get(person))
+            if because is not None:
+                for id in await self._store.ids_in(OPEN, person):
+                    await self._survive(self._end_for_leaving(id, because))
+
+    async def _end_for_leaving(self, id: RequestId, because: str) -> None:
+        while (request := await self._store.get(id)).state in OPEN:
+            with suppress(Raced):  # it was being granted, say: then the access is what must end
+                if request.state in PENDING:
+                    await self._store.record(request, e.RequestLapsed(because=because))
+                else:
+                    await self._order_end(request, Why.REVOKED, because)
 
     # --- what providers say -----------------------------------------------------------------------------
 

@@ -46,6 +46,8 @@ class State(StrEnum):
 
 PENDING = frozenset({State.AWAITING_MFA, State.AWAITING_APPROVAL, State.APPROVED_STALE})
 HELD = frozenset({State.GRANTING, State.ACTIVE, State.REVOKING})
+OPEN = PENDING | HELD - {State.REVOKING}
+"""Somebody has access, or may come to have it."""
 TERMINAL = frozenset({State.REVIEWED, State.DENIED, State.WITHDRAWN, State.LAPSED, State.FAILED})
 
 

@@ -450,3 +450,25 @@ def _is_a_colleague(person: Person | None) -> None:
         raise Refused("People of other organisations have no say here.", code="stranger")
     if person.is_guest:
         raise Refused("Guest accounts have no say here. Ask a full member of the workspace.", code="guest")
+
+
+def is_gone(person: Person | None) -> str | None:
+    """Why a requester may neither hold nor wait for anything any more; None while they may.
+
+    Losing a role is no reason: others approved what is held, and its end is set. Nor is not being known: only
+    what the directory says of somebody takes their access away, never its silence.
+    """
+    try:
+        if person is not None:
+            _is_a_colleague(person)
+    except Refused as refusal:
+        return f"The requester's account is {_INSTEAD[refusal.code]}."
+    return None
+
+
+_INSTEAD: Final = {
+    "deactivated": "deactivated",
+    "bot": "a bot's now",
+    "stranger": "one of another organisation now",
+    "guest": "a guest's now",
+}

@@ -132,20 +132,21 @@ class SlackPeople:
         names = {id: person.name for id, (person, *_) in self._people.items() if person is not None}
         return Faces(names, {name: (*role.users, *role.groups) for name, role in self._roles.items()})
 
-    async def keep_fresh(self) -> None:
-        """Refreshes every minute, until cancelled. The first time was at the start: `refresh()`."""
+    async def keep_fresh(self, refresh: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Refreshes, or does this, every minute, until cancelled. The first time was at the start."""
         while True:
             await self._pause(REFRESH.total_seconds())
-            await self.refresh()
+            await (refresh or self.refresh)()
 
-    async def refresh(self) -> None:
-        """Asks again now for all groups, and for those in a role of whom the oldest is known.
+    async def refresh(self, *persons: PersonId) -> None:
+        """Asks again now for all groups, for these persons, and for those in a role; the oldest known first.
 
         What Slack does not answer stays as old as it is.
         """
         await asyncio.gather(self._ask_groups(), return_exceptions=True)
-        everyone = frozenset().union(*self.known().roles.values())
-        oldest = iter(sorted(everyone, key=self._asked)[:PEOPLE_AT_ONCE])
+        others = frozenset().union(*self.known().roles.values()) - {*persons}
+        both = [*sorted({*persons}, key=self._asked), *sorted(others, key=self._asked)]
+        oldest = iter(both[:PEOPLE_AT_ONCE])
 
         async def ask_on() -> None:
             for person in oldest:

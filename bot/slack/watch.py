@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from slack_bolt.async_app import AsyncApp
 
+from bot.core.model import PersonId
 from bot.slack.channel import AuditChannel
 from bot.slack.people import SlackPeople
 
@@ -32,11 +33,14 @@ CHANNEL_EVENTS: Final = (
 )
 
 
-def register(app: AsyncApp, people: SlackPeople, channel: AuditChannel) -> None:
-    """Subscribes to them."""
+def register(
+    app: AsyncApp, people: SlackPeople, channel: AuditChannel, changed: Callable[[PersonId], None]
+) -> None:
+    """Subscribes to them; `changed` hears of everybody about whom something is new."""
 
     async def user_changed(event: dict[str, Any]) -> None:
         people.changed(event["user"])
+        changed(PersonId(event["user"]["id"]))
 
     async def group_changed(event: dict[str, Any]) -> None:
         people.regrouped(event.get("subteam_id") or event.get("subteam", {}).get("id", ""))

@@ -244,6 +244,13 @@ class Reader:
         async with self._reading() as connection:
             return [RequestId(id) for id in await connection.scalars(query)]
 
+    async def requesters(self, states: Iterable[State]) -> set[PersonId]:
+        """Whose requests are in any of `states`."""
+        rows = t.requests.c
+        query = select(rows.requester).where(rows.state.in_(sorted(states))).distinct()
+        async with self._reading() as connection:
+            return set(await connection.scalars(query))
+
     async def marks_held(self) -> set[Mark]:
         """The marks of whatever may be held at this moment."""
         rows = t.requests.c

@@ -109,7 +109,7 @@ class Rig:
         providers = {name: Provider(backend, principals) for name, backend in self.backends.items()}
         self.store = Store(self.engine, self.clock, self.policy.hash)
         self.access = Access(self.store, providers, vault, self.grant_deadline, self._pause)
-        self.keeper = Keeper(self.store, self.access, providers, 5 * MINUTE)
+        self.keeper = Keeper(self.store, self.access, providers, 5 * MINUTE, self.people.known)
         self.factors = Factors(self.store, vault, "Breakglass")
         self.office = Office(self.store, providers, self.access, vault, self.factors)
         self.desk = Desk(

@@ -8,7 +8,7 @@ import pytest
 
 from bot.core import events as e
 from bot.core.errors import BreakglassError
-from bot.core.model import State
+from bot.core.model import PersonId, State
 from bot.sandbox import Exchange
 from bot.slack.connection import Connection
 from bot.slack.echo import PATIENCE
@@ -182,7 +182,7 @@ async def test_the_token_of_another_workspace_refuses_to_start(it: Rig) -> None:
 async def test_a_part_of_the_server_that_dies_takes_it_down_so_that_it_is_restarted(it: Rig) -> None:
     server = await it.start()
 
-    async def broken() -> None:
+    async def broken(*_persons: PersonId) -> None:
         raise RuntimeError
 
     server.people.refresh = broken  # type: ignore[method-assign]  # the next refresh dies

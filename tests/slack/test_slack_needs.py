@@ -38,7 +38,7 @@ class Recorder:
 def heard() -> dict[str, list[str]]:
     recorder: Any = Recorder()
     listeners.register(recorder, MagicMock())
-    watch.register(recorder, MagicMock(), MagicMock())
+    watch.register(recorder, MagicMock(), MagicMock(), MagicMock())
     return recorder.heard  # type: ignore[no-any-return]  # the recorder stands for an app
 
 

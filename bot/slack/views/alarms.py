@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from bot.core import events as e
-from bot.core.model import Request, RequestId, Verdict
+from bot.core.model import SYSTEM, Request, RequestId, Verdict, Why
 from bot.slack.views import says
 from bot.slack.views.text import Payload, escape, mention, message, moment, one_line, section
 
@@ -64,7 +64,7 @@ def alarm(fact: Fact, request: Request | None = None) -> Payload | None:
     return None if text is None else message(text, section(text))
 
 
-def _says(  # noqa: C901, PLR0911  one case per fact reads better than a table of functions
+def _says(  # noqa: C901, PLR0911, PLR0912  one case per fact reads better than a table of functions
     fact: Fact, request: Request | None
 ) -> str | None:
     event = fact.event
@@ -73,6 +73,11 @@ def _says(  # noqa: C901, PLR0911  one case per fact reads better than a table o
             return _attempt(event)
         case e.ProofRefused() | e.LockedOut():
             return _second_factor(event)
+        case e.RevokeOrdered(actor=actor, why=Why.REVOKED) if actor == SYSTEM and request is not None:
+            return (
+                f"*Access of somebody who left:* {mention(request.requester)} held {request.id}. "
+                f"{escape(one_line(event.detail))} It is being ended. See what was done with it."
+            )
         case e.RevokeFailed(stuck=True) if is_time_to_say(fact, request):
             return (
                 f"*Access not ended:* {fact.request or 'a grant'} is still there after repeated attempts. "

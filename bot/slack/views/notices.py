@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from bot.core import events as e
 from bot.core import policy
-from bot.core.model import HandoffState, Mfa, PersonId, Request, State, Why
+from bot.core.model import SYSTEM, HandoffState, Mfa, PersonId, Request, State, Why
 from bot.slack.views import alarms, buttons, says
 from bot.slack.views.alarms import Fact
 from bot.slack.views.text import (
@@ -141,8 +141,13 @@ def _lapsed(event: e.RequestLapsed, request: Request, faces: Faces) -> Payload:
 def _revoked(event: e.RevokeOrdered, request: Request, faces: Faces) -> Payload | None:
     if event.why not in {Why.REVOKED, Why.KILLED, Why.GONE} or event.actor == request.requester:
         return None  # what the holder did, or the clock, is told when it has ended
-    who = "It was found gone at the provider" if event.why is Why.GONE else f"{mention(event.actor)} ends it"
-    text = f"{_name(request)}: {who}. You lose this access, open sessions too."
+    if event.why is Why.GONE:
+        who = "It was found gone at the provider."
+    elif event.actor == SYSTEM:
+        who = event.detail
+    else:
+        who = f"{mention(event.actor)} ends it."
+    text = f"{_name(request)}: {who} You lose this access, open sessions too."
     words = said("Why", event.reason, QUOTED) if event.reason is not None else None
     shown = _told(text, request, faces, words=words)
     reason = f" Why: {quoted(event.reason, QUOTED)}" if event.reason is not None else ""

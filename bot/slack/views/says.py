@@ -157,6 +157,8 @@ def why(request: Request) -> str:  # noqa: PLR0911  one case per reason
             return "Its time was over."
         case Why.HANDED_BACK:
             return f"{mention(end.by)} handed it back."
+        case Why.REVOKED if end.by == SYSTEM:
+            return "The requester is no active, full member of the workspace any more, so it was taken away."
         case Why.REVOKED:
             return f"{mention(end.by)} revoked it."
         case Why.KILLED:
