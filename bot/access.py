@@ -7,6 +7,7 @@ any behind.
 
 import asyncio
 import json
+import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -14,13 +15,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from bot.backends import Backend
+from bot.backends import Backend, Manual
 from bot.core import events as e
 from bot.core.errors import BackendError, BackendRefused, BackendUnavailable, Stale
 from bot.core.model import Handoff, Lease, Mark, Order, PersonId, Request, RequestId, Secret, State, Why
 from bot.mfa import Vault
 from bot.store import Store
 from bot.store.also import Step, keep_handoff
+
+log = logging.getLogger(__name__)
 
 FIRST_RETRY: Final = timedelta(seconds=5)
 LONGEST_RETRY: Final = timedelta(minutes=5)
@@ -227,11 +230,23 @@ class Access:
         assert request.end is not None
         now = self._store.now()
         tries = request.end.attempts + 1
+        stuck = tries >= STUCK_AFTER_TRIES or now - request.end.ordered_at > STUCK_AFTER
         return e.RevokeFailed(
             error=error,
             next_try_at=now + retry_after(tries),
-            stuck=tries >= STUCK_AFTER_TRIES or now - request.end.ordered_at > STUCK_AFTER,
+            stuck=stuck,
+            by_hand=self._by_hand(request) if stuck else "",
         )
+
+    def _by_hand(self, request: Request) -> str:
+        provider = self._providers.get(request.terms.backend)
+        if provider is None or not isinstance(provider.backend, Manual):
+            return ""
+        try:
+            return provider.backend.by_hand(order_for(request))
+        except Exception as error:  # noqa: BLE001  it is a help; without it the retrying goes on
+            log.warning("%s cannot say what to do by hand: %s", request.terms.backend, type(error).__name__)
+            return ""
 
     def unpack(self, sealed: bytes) -> Handoff:
         """The credential that `give` kept."""

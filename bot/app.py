@@ -6,7 +6,7 @@ The order is the promise: lock, schema, boot sweep (everything overdue ends) and
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -113,8 +113,18 @@ class Server:
             "history": self.sealer.closed(),
             "database": self.right.lost(),
             "slack": self.transport.closed(),
+            "stuck": _overdue(self.keeper.stuck),
         }
         return {name: text for name, text in found.items() if text is not None}
+
+
+def _overdue(backends: Collection[str]) -> str | None:
+    if not backends:
+        return None
+    return (
+        f"access at {', '.join(sorted(backends))} should have ended and may still exist, so none is granted "
+        "there; `breakglass status` names it."
+    )
 
 
 def assemble(

@@ -183,6 +183,7 @@ class Desk:
                 incident=ask.incident.strip(),
             )
             self._is_open()
+            await self._ends_what_it_grants(terms.backend)
             ending = self._ending(terms, ask.person)
             request_id = new_request_id()
             opened = e.RequestOpened(
@@ -387,6 +388,7 @@ class Desk:
             await self.store.record(request, e.RequestLapsed(because=refusal.sentence))
             raise
         self._is_open()
+        await self._ends_what_it_grants(request.terms.backend)
 
     async def _is_in_time(self, request: Request) -> None:
         """The keeper lets requests lapse; when it is late, a late yes or code must not count either.
@@ -404,6 +406,18 @@ class Desk:
             raise Refused(
                 f"No new access is granted right now: {because} What is active still ends on time.",
                 code="closed",
+            )
+
+    async def _ends_what_it_grants(self, backend: str) -> None:
+        """Nothing new where an end is overdue: it might not end either."""
+        stuck = await self.store.stuck_at(backend)
+        if stuck:
+            raise Refused(
+                f"No new access is granted at {backend}: the end of {stuck[0].id} there is overdue and not "
+                "confirmed. Security was told what to do; try again once it has ended, or ask for something "
+                "at another backend.",
+                code="backend_stuck",
+                field="access",
             )
 
     async def _roster_of(self, request: Request, person: PersonId) -> Roster:

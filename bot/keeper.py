@@ -94,6 +94,8 @@ class Keeper:
         self._attempts: Counter[str] = Counter()
         """To end access, under way, by backend."""
         self._swept_at: datetime | None = None
+        self.stuck: frozenset[str] = frozenset()
+        """Backends at which an end is overdue and not confirmed, as of the last sweep."""
 
     # --- waking -----------------------------------------------------------------------------------------
 
@@ -214,6 +216,7 @@ class Keeper:
             for id in list(later)[:PORTION]:
                 del later[id]
                 well &= await self._survive(self._act(id, now))
+        self.stuck = frozenset(await self._store.backends_stuck())
         if well:
             self._swept_at = now
         return now

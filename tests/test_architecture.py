@@ -17,7 +17,7 @@ KNOWS: dict[str, set[str]] = {
     "bot.mfa": {"bot.core"},
     "bot.store": {"bot.core", "bot.audit"},
     "bot.backends": {"bot.core"},
-    "bot.access": {"bot.core", "bot.store", "bot.mfa", "bot.backends:Backend"},
+    "bot.access": {"bot.core", "bot.store", "bot.mfa", "bot.backends:Backend", "bot.backends:Manual"},
     "bot.factors": {"bot.core", "bot.store", "bot.mfa"},
     "bot.desk": {"bot.core", "bot.store", "bot.mfa", "bot.access", "bot.factors"},
     "bot.keeper": {"bot.core", "bot.store", "bot.access"},

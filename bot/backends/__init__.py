@@ -85,6 +85,18 @@ class Inside(Protocol):
 
 
 @runtime_checkable
+class Manual(Protocol):
+    """Optional: how it ends when we cannot end it."""
+
+    def by_hand(self, order: Order) -> str:
+        """What an administrator does there to end this access: to be pasted, on one line, without secrets.
+
+        Reads only mark, principal and scope of the order, and asks nobody.
+        """
+        ...
+
+
+@runtime_checkable
 class Closes(Protocol):
     """Optional: holds connections that should be closed in good order."""
 

@@ -161,6 +161,8 @@ class RevokeFailed(Event):
     error: str
     next_try_at: datetime
     stuck: bool
+    by_hand: str = ""
+    """Once it is stuck: what an administrator does there to end it, where the adapter knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -280,6 +280,8 @@ class End:
     next_try_at: datetime | None = None
     stuck_since: datetime | None = None
     last_error: str = ""
+    by_hand: str = ""
+    """What an administrator does at the provider to end it, once it is stuck."""
     ended_at: datetime | None = None
 
 

@@ -12,7 +12,7 @@ from bot.store import Reader, open_engine, require_current
 
 
 class StatusRow(TypedDict):
-    """A request that is not over. Moments are ISO 8601, UTC."""
+    """A request that is not over. Moments are ISO 8601, UTC. `by_hand` is empty unless it is stuck."""
 
     id: str
     state: str
@@ -24,6 +24,10 @@ class StatusRow(TypedDict):
     approvals: list[str]
     ended: str | None
     stuck_since: str | None
+    backend: str
+    mark: str
+    principal: str
+    by_hand: str
     review_overdue: bool
 
 
@@ -63,6 +67,10 @@ def _row(request: Request) -> StatusRow:
         "approvals": [approval.by for approval in request.approvals],
         "ended": end.why.value if end else None,
         "stuck_since": end.stuck_since.isoformat() if end and end.stuck_since else None,
+        "backend": request.terms.backend,
+        "mark": request.mark,
+        "principal": request.principal,
+        "by_hand": end.by_hand if end else "",
         "review_overdue": request.review_overdue,
     }
 
@@ -70,7 +78,14 @@ def _row(request: Request) -> StatusRow:
 def status_line(row: StatusRow) -> str:
     """One line for a person."""
     until = f", until {row['expires_at'][:19]} UTC" if row["state"] == "active" and row["expires_at"] else ""
-    stuck = f" STUCK since {row['stuck_since'][:19]} UTC." if row["stuck_since"] else ""
+    stuck = _stuck(row) if row["stuck_since"] else ""
     overdue = " Its review is overdue." if row["review_overdue"] else ""
     said = SAYS[State(row["state"])]
     return f"{row['id']}  {row['access']} for {row['requester']}{until}: {said}{stuck}{overdue}"
+
+
+def _stuck(row: StatusRow) -> str:
+    whose = f" of {row['principal']}" if row["principal"] else ""
+    by_hand = f" By hand: {row['by_hand']}" if row["by_hand"] else ""
+    since = f"{row['stuck_since']}"[:19]
+    return f" STUCK since {since} UTC: {row['mark']}{whose} at {row['backend']} may still exist.{by_hand}"

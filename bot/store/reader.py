@@ -106,6 +106,12 @@ class StoredWords:
     text: bytes
 
 
+def _is_stuck() -> ColumnElement[bool]:
+    """Read off the canonical text: in a JSON string its quotes would be escaped, so nothing imitates it."""
+    rows = t.requests.c
+    return (rows.state == State.REVOKING) & ~rows.body.contains('"stuck_since":null', autoescape=True)
+
+
 class Reader:
     """What can be asked of the database of one installation.
 
@@ -161,7 +167,8 @@ class Reader:
         Of what is being revoked only the first `attempts` of each backend: no more are made at a time.
         """
         rows = t.requests.c
-        place = func.row_number().over(partition_by=(rows.state, rows.backend), order_by=rows.due_at)
+        order = (rows.due_at, rows.id)
+        place = func.row_number().over(partition_by=(rows.state, rows.backend), order_by=order)
         due = (
             select(rows.id, rows.state, rows.backend, rows.due_at, place.label("place"))
             .where(rows.due_at <= now)
@@ -171,7 +178,7 @@ class Reader:
         query = (
             select(due.id, due.state, due.backend)
             .where((due.state != State.REVOKING) | (due.place <= attempts))
-            .order_by(due.due_at)
+            .order_by(due.due_at, due.id)
         )
         async with self._reading() as connection:
             found = await connection.execute(query)
@@ -243,6 +250,17 @@ class Reader:
             query = query.where(rows.requester == person)
         async with self._reading() as connection:
             return [RequestId(id) for id in await connection.scalars(query)]
+
+    async def stuck_at(self, backend: str) -> list[Request]:
+        """Access at `backend` whose end is overdue and not confirmed, oldest first."""
+        rows = t.requests.c
+        query = select(t.requests).where(_is_stuck(), rows.backend == backend)
+        return await self._find(query.order_by(rows.opened_at))
+
+    async def backends_stuck(self) -> set[str]:
+        """Where there is any."""
+        async with self._reading() as connection:
+            return set(await connection.scalars(select(t.requests.c.backend).where(_is_stuck()).distinct()))
 
     async def requesters(self, states: Iterable[State]) -> set[PersonId]:
         """Whose requests are in any of `states`."""

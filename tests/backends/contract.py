@@ -13,7 +13,7 @@ from typing import Protocol
 
 import pytest
 
-from bot.backends import Backend
+from bot.backends import Backend, Manual
 from bot.core.errors import BackendError, BackendRefused, BackendUnavailable
 from bot.core.model import EndedBy, Lease, Mark, Order
 
@@ -295,6 +295,20 @@ class Contract:
         await stranger_to_it.revoke(found.as_order())
         assert not await rig.works(order, lease)
         assert await marks(stranger_to_it) == []
+
+    async def test_what_ends_it_by_hand_is_one_line_that_names_the_mark_and_no_secret(self, rig: Rig) -> None:
+        """Asked when the provider does not answer, and knowing only the mark, the principal and the scope."""
+        if not isinstance(rig.backend, Manual):
+            pytest.skip("the adapter does not say how access is ended by hand")
+        order = order_for(rig)
+        lease = await rig.backend.grant(order)
+        rig.cut()
+        for asked in (order, lease.as_order()):
+            said = rig.backend.by_hand(asked)
+            assert order.mark in said
+            assert said == said.strip() != ""
+            assert len(said.splitlines()) == 1
+            assert not [secret for secret in rig.secrets if secret in said]
 
     async def test_no_secret_is_in_any_text_repr_or_log(
         self, rig: Rig, caplog: pytest.LogCaptureFixture

@@ -2,11 +2,14 @@
 
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bot.backends import registry
+from bot.backends import Manual, registry
+from bot.backends.postgres.catalog import Mode
+from bot.core.model import Mark
 from tests.backends.contract import order_for
 from tests.backends.postgres_rig import postgres_rig
 from tests.backends.test_aws_iam_backend import aws_rig
@@ -55,6 +58,34 @@ async def test_the_broker_as_documented_has_no_problems_and_is_enough(cluster: C
         await rig.admin.execute(by_hand)
         assert not await rig.works(order, lease)
         assert await backend.live() == []
+
+
+@pytest.mark.parametrize("mode", ["login", "ephemeral"])
+async def test_what_people_are_told_to_run_at_postgresql_by_hand_ends_the_access(
+    cluster: Cluster, mode: Mode
+) -> None:
+    """And is what the page says, whatever the names are."""
+    async with postgres_rig(cluster, mode) as rig:
+        assert isinstance(rig.backend, Manual)
+        order = order_for(rig)
+        lease = await rig.backend.grant(order)
+        assert await rig.works(order, lease)
+        await rig.admin.execute(rig.backend.by_hand(order))
+        assert not await rig.works(order, lease)
+        assert await rig.backend.live() == []
+        example = replace(order, mark=Mark("bg-acme-7k3q2m"), principal="alice", scope={"mode": "login"})
+        _, page = pasted("postgres.md", "sql")
+        assert rig.backend.by_hand(example) == " ".join(re.sub(" +--.*", "", page).split())
+        odd = replace(example, principal="o'hara")
+        assert "IN ('bg-acme-7k3q2m', 'o''hara')" in rig.backend.by_hand(odd)
+
+
+async def test_what_people_are_told_to_run_at_aws_by_hand_is_what_the_page_says(account: Account) -> None:
+    async with aws_rig(account) as rig:
+        assert isinstance(rig.backend, Manual)
+        example = replace(order_for(rig), mark=Mark("bg-acme-7k3q2m"), principal="alice")
+        assert f"By hand: `{rig.backend.by_hand(example)}`" in (PAGES / "aws-iam.md").read_text()
+        assert "--user-name 'a b'" in rig.backend.by_hand(replace(example, principal="a b"))
 
 
 async def test_the_policy_of_the_aws_broker_is_enough(account: Account) -> None:

@@ -113,6 +113,9 @@ class Pretend:
         await self._go("live", Mark(""), look)
         return [lease for mark, lease in self.ledger.items() if mark.startswith(f"bg-{self.installation}-")]
 
+    def by_hand(self, order: Order) -> str:
+        return f"vault drop {order.mark}"
+
     async def _go(self, verb: str, mark: Mark, effect: Callable[[], Awaitable[Any]]) -> None:  # noqa: C901  one case per mood
         self.calls.append((verb, mark))
         moods = self._moods[verb]

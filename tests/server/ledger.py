@@ -93,6 +93,9 @@ class Ledger:
             found.append(Lease(Mark(file.stem), entry["who"], {}, until))
         return found
 
+    def by_hand(self, order: Order) -> str:
+        return f"rm {order.mark}.json"
+
     def _entry(self, mark: str) -> Path:
         return self.folder / f"{mark}.json"
 

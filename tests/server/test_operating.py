@@ -183,6 +183,39 @@ async def test_what_the_provider_does_not_confirm_is_exit_code_1_and_the_server_
     assert it.truth.marks() == []
 
 
+async def test_what_is_stuck_is_named_with_what_to_do_by_hand_and_nothing_new_is_granted_there(
+    it: Rig,
+) -> None:
+    await it.start()
+    request = await it.active()
+    it.truth.is_deaf()
+    for _ in range(6):
+        assert (await it.breakglass("revoke", request.id)).code == 1
+    await it.passes(timedelta(seconds=1))
+    by_hand = f"rm {request.mark}.json"
+    await it.alarmed("Access not ended", f"{request.mark} of alice", "at vault", f"By hand: {by_hand}")
+    status = await it.breakglass("status")
+    assert f"{request.mark} of alice at vault may still exist. By hand: {by_hand}\n" in status.out
+    (row,) = (await it.breakglass("status", "--json")).json["requests"]
+    assert (row["backend"], row["mark"], row["principal"]) == ("vault", request.mark, "alice")
+    assert row["by_hand"] == by_hand
+
+    code, said = await it.ready()
+    assert (code, list(said["trouble"])) == (503, ["stuck"])
+    assert "access at vault should have ended" in said["trouble"]["stuck"]
+    form = await it.form()
+    await it.fill(form)
+    assert f"the end of {request.id} there is overdue" in str(await form.submit())
+
+    it.truth.is_deaf(deaf=False)
+    it.truth.take(request.mark)
+    assert (await it.breakglass("revoke", request.id)).code == 0
+    await it.passes(timedelta(seconds=1))
+    assert (await it.ready())[0] == 200
+    await it.active()
+    await it.keeps_its_promises()
+
+
 async def test_revoking_what_is_over_or_never_was_is_exit_code_1_and_says_so(it: Rig) -> None:
     await it.start()
     waiting = await it.asks()

@@ -161,7 +161,7 @@ async def test_an_event_that_could_not_be_recorded_is_heard_when_slack_sends_it_
     channel = AsyncMock(AuditChannel)
     channel.message.side_effect = [ConnectionError("the database is away"), None]
     it.bolt._async_listeners = []
-    watch.register(it.bolt, MagicMock(SlackPeople), channel)
+    watch.register(it.bolt, MagicMock(SlackPeople), channel, MagicMock())
     event = {"type": "message", "channel": it.channel, "ts": "1.1", "text": "not ours"}
     team = it.sandbox.workspace.team.id
     body = {"type": "event_callback", "team_id": team, "event_id": "Ev7", "event": event}

@@ -133,6 +133,18 @@ async def test_each_question_is_answered_with_the_states_it_is_about(store: Stor
     assert await store.backends_in_use() == {"vault"}
 
 
+async def test_stuck_is_what_the_request_says_and_nothing_that_only_looks_like_it(store: Store) -> None:
+    """Also one whose texts hold the very words that are looked for, and one that was stuck and has ended."""
+    lookalike = replace(TERMS, title='"stuck_since":null "stuck_since":"2026"')
+    _, retried, _, stuck = PATHS[State.REVOKING]
+    there = await live(store, stuck, "BG-000001", terms=lookalike)
+    await live(store, retried, "BG-000002", terms=replace(lookalike, backend="elsewhere"))
+    await live(store, (*stuck, e.AccessEnded()), "BG-000003", terms=replace(TERMS, backend="ended"))
+    assert [request.id for request in await store.stuck_at("vault")] == [there.id]
+    assert await store.stuck_at("elsewhere") == []
+    assert await store.backends_stuck() == {"vault"}
+
+
 async def test_a_backend_is_in_use_only_while_something_may_exist_there(store: Store) -> None:
     elsewhere = replace(TERMS, backend="elsewhere")
     await live(store, PATHS[State.REVIEWED][0])

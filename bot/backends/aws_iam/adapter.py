@@ -1,6 +1,7 @@
 """Grants and ends access at one AWS account."""
 
 import asyncio
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -93,6 +94,11 @@ class AwsIam:
         missing = sorted(set(self.bounds.only) - set(there))
         kind, prefix = self.bounds.kind, self.bounds.prefix
         return [f"There is no IAM {kind} {name} under {prefix}. Take it out of `only`." for name in missing]
+
+    def by_hand(self, order: Order) -> str:
+        """The one command."""
+        kind, whose = self.bounds.kind, shlex.quote(order.principal)
+        return f"aws iam delete-{kind}-policy --{kind}-name {whose} --policy-name {order.mark}"
 
     async def close(self) -> None:
         """Closes the connections."""

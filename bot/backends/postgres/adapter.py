@@ -156,6 +156,16 @@ class Postgres:
         """Can it be reached, and are the broker's rights enough and no more?"""
         return await checks.problems(self.server, self.roles)
 
+    def by_hand(self, order: Order) -> str:
+        """The statements of docs/backends/postgres.md. DROP ROLE takes the membership from the person."""
+        mark = _name(order.mark)
+        logins = [order.mark, *([order.principal] if _mode(order) == "login" else [])]
+        return (  # people read this, and nothing of ours runs it
+            f"ALTER ROLE {mark} NOLOGIN; SELECT pg_terminate_backend(pid) FROM pg_stat_activity "  # noqa: S608  quoted
+            f"WHERE usename IN ({', '.join(map(_text, logins))}); REASSIGN OWNED BY {mark} TO CURRENT_USER; "
+            f"DROP OWNED BY {mark}; DROP ROLE {mark};"
+        )
+
     async def _create(self, db: Db, order: Order, password: str) -> None:
         role, mode, principal = order.scope["role"], _mode(order), order.principal
         if await db.fetchval("SELECT now() >= $1::timestamptz", order.expires_at):
@@ -292,3 +302,11 @@ async def _cut(db: Db, logins: list[int]) -> None:
 
 def _mode(order: Order) -> Mode:
     return cast("Mode", order.scope.get("mode", "ephemeral"))
+
+
+def _name(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -149,6 +149,10 @@ class Ssh:
         """Is each host set up, and is our own login there enough and no more?"""
         return await checks.problems(self.control, self.authority)
 
+    def by_hand(self, order: Order) -> str:
+        """The command, and where."""
+        return f"as root on {', '.join(self._hosts(order))}: breakglass-host end {order.mark}"
+
     def _hosts(self, order: Order) -> tuple[str, ...]:
         """Where an order reaches: as a lease says, else as the settings say; everywhere if they do not."""
         scope = order.scope

@@ -79,11 +79,7 @@ def _says(  # noqa: C901, PLR0911, PLR0912  one case per fact reads better than 
                 f"{escape(one_line(event.detail))} It is being ended. See what was done with it."
             )
         case e.RevokeFailed(stuck=True) if is_time_to_say(fact, request):
-            return (
-                f"*Access not ended:* {fact.request or 'a grant'} is still there after repeated attempts. "
-                f"The provider says: {escape(one_line(event.error))} It is tried again at "
-                f"{moment(event.next_try_at)}, for ever. If you can, end it by hand at the provider."
-            )
+            return _not_ended(fact, event, request)
         case e.LeaseAltered():
             return (
                 f"*Changed from outside:* somebody changed the access of {fact.request or 'a grant'} at the "
@@ -118,6 +114,22 @@ def _says(  # noqa: C901, PLR0911, PLR0912  one case per fact reads better than 
             return f"*Provider back:* {escape(event.backend)} answers again."
         case _:
             return _channel(event)
+
+
+def _not_ended(fact: Fact, event: e.RevokeFailed, request: Request | None) -> str:
+    what, where, by_hand = "", "there", ""
+    if request is not None:
+        whose = f" of {escape(one_line(request.principal))}" if request.principal else ""
+        where = f"at {escape(request.terms.backend)}"
+        what = f", {escape(request.mark)}{whose},"
+    if event.by_hand:
+        by_hand = f" By hand: {escape(one_line(event.by_hand))}"
+    return (
+        f"*Access not ended:* {fact.request or 'a grant'}{what} is still {where} after repeated attempts. "
+        f"The provider says: {escape(one_line(event.error))} It is tried again at "
+        f"{moment(event.next_try_at)}, for ever, and nothing new is granted {where} until it is gone. If you "
+        f"can, end it by hand at the provider.{by_hand}"
+    )
 
 
 def _channel(event: e.Event) -> str | None:  # noqa: PLR0911  one case per fact

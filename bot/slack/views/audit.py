@@ -184,7 +184,8 @@ def _revoke(event: e.RevokeOrdered, faces: Faces) -> str:
 
 def _revoke_failed(event: e.RevokeFailed, _faces: Faces) -> str:
     stuck = "STUCK: not ended after repeated attempts" if event.stuck else "Not ended yet"
-    return f"{stuck}: {event.error} Next try {utc(event.next_try_at)}."
+    by_hand = f" By hand: {event.by_hand}" if event.by_hand else ""
+    return f"{stuck}: {event.error} Next try {utc(event.next_try_at)}.{by_hand}"
 
 
 def _reviewed(event: e.ReviewSigned, faces: Faces) -> str:
