@@ -278,7 +278,7 @@ def _revoke_failed(request: Request, event: e.RevokeFailed, at: datetime) -> _Ch
         next_try_at=event.next_try_at,
         stuck_since=stuck_since,
         last_error=event.error,
-        by_hand=event.by_hand,
+        by_hand=event.by_hand or request.end.by_hand,
     )
     return {"end": end}
 

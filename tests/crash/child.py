@@ -1,13 +1,14 @@
 """The processes of the crash tests: `python -m tests.crash.child` imports once and forks one for each job.
 
 A job is a line of JSON: what to play (`story` or `recover`), its environment, and where its output goes; the
-answer is a line with its exit code. Forking saves the second that importing takes; each job is a process of
-its own all the same, and dies as one.
+answer is a line with its exit code. `CRASH_PATH` says which way the story goes. Forking saves the second that
+importing takes; each job is a process of its own all the same, and dies as one.
 
 It is the server without Slack: the same office, desk, access and keeper, on real PostgreSQL. Every commit of
 the store, every act of a backend and every call to the database server is a crash point, named as it is
 passed; nothing in the code under test knows of them. `CRASH_LOG` collects the names, `CRASH_AT` kills the
-process, with SIGKILL, when the named point is passed.
+process, with SIGKILL, when the named point is passed. Where nothing but who gives the order differs from the
+hand back, the calls to the database server are the same, and are no points once more.
 """
 
 import asyncio
@@ -20,19 +21,20 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pyotp
 
-from bot.config import END, load
+from bot.config import END, Config, load
 from bot.core.events import type_of
 from bot.core.model import HELD, OPERATOR, Person, PersonId, RequestId, Roster, State
 from bot.desk import Ask, Desk
 from bot.keeper import Keeper
 from bot.office import Office, office
+from bot.operate import ending
 from bot.store import Store
 
 ALICE, BOB = PersonId("U0ALICE01"), PersonId("U0BOB0001")
@@ -40,13 +42,30 @@ PEOPLE = {ALICE: Person(ALICE, "Alice"), BOB: Person(BOB, "Bob")}
 
 Wrapped = Callable[..., Awaitable[object]]
 
+HAND_BACK, EXPIRY, STALE, COMMAND = "hand-back", "expiry", "stale", "command"
+"""Ways of the story: she hands it back; its time is over; a fresh code after a slow approval; `revoke`."""
+
+LATER = timedelta(minutes=11)
+"""Older than a code may be when it is granted on."""
+
+
+class Clock:
+    """Real time, put forward."""
+
+    def __init__(self, ahead: timedelta) -> None:
+        self.ahead = ahead
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
 _passed: Counter[str] = Counter()
 _armed = False
 
 
 def point(name: str) -> None:
     """A crash point. The nth passing of the same name has its own number."""
-    if not _armed:
+    if not _armed or (" sql " in name and os.environ["CRASH_PATH"] != HAND_BACK):
         return
     _passed[name] += 1
     numbered = f"{name} #{_passed[name]}"
@@ -109,27 +128,39 @@ class TwoPeople:
         )
 
 
-async def story(place: Office, desk: Desk, keeper: Keeper) -> None:
-    """Alice asks, Bob approves, she hands back. The points between Approve and the end count."""
+async def story(place: Office, config: Config, desk: Desk, keeper: Keeper, clock: Clock) -> None:
+    """Alice asks, Bob approves, and it ends by one of the paths. The points that differ among them count."""
     global _armed  # noqa: PLW0603  one process, one story
+    path = os.environ["CRASH_PATH"]
     secret = (await place.factors.enrol_directly(ALICE, OPERATOR)).secret
-    access = os.environ["CRASH_ACCESS"]
+    authenticator = pyotp.TOTP(secret.reveal())
     request = await desk.ask(
         Ask(
             person=ALICE,
             scenario="db-locks",
-            access=access,
+            access=os.environ["CRASH_ACCESS"],
             criteria=desk.policy.scenarios["db-locks"].criteria,
             duration=timedelta(seconds=3),
             reason="The queue is locked and customers wait.",
-            code=pyotp.TOTP(secret.reveal()).now(),
+            code=authenticator.at(clock()),
             keys=("ask",),
         )
     )
-    _armed = True
+    _armed = path in {HAND_BACK, STALE}
+    if path == STALE:
+        clock.ahead += LATER
     await desk.approve(request.id, BOB, key="approve")
+    if path == STALE:
+        await desk.prove(request.id, ALICE, authenticator.at(clock()), key="prove")
     await until(place, keeper, request.id, {State.ACTIVE})
-    await desk.revoke(request.id, ALICE, key="hand back")
+    _armed = path != STALE
+    if path == EXPIRY:
+        clock.ahead += timedelta(seconds=3)
+        await keeper.sweep()
+    elif path == COMMAND:
+        await ending.revoke(config, os.environ, id=None, person=ALICE, reason="")
+    else:
+        await desk.revoke(request.id, ALICE, key="hand back")
     await until(place, keeper, request.id, {State.AWAITING_REVIEW})
 
 
@@ -155,7 +186,8 @@ async def recover(place: Office, keeper: Keeper) -> None:
 async def play(what: str) -> None:
     """One job."""
     config = load(Path(os.environ["BREAKGLASS_CONFIG"]), os.environ, need=END)
-    async with office(config, os.environ) as place:
+    clock = Clock(timedelta(seconds=float(os.environ.get("CRASH_AHEAD", "0"))))
+    async with office(config, os.environ, clock) as place:
         keeper = Keeper(place.store, place.access, place.providers, timedelta(seconds=60))
         desk = Desk(
             policy=config.policy,
@@ -170,7 +202,7 @@ async def play(what: str) -> None:
         )
         instrument_everything(place)
         if what == "story":
-            await story(place, desk, keeper)
+            await story(place, config, desk, keeper, clock)
         else:
             await recover(place, keeper)
 

@@ -2,7 +2,8 @@
 
 The list of points is generated: one run of the story writes the name of each point it passes. Then the story
 runs once per point and dies there; a second process boots, recovers, and the invariants are asserted against
-PostgreSQL's own catalogue.
+PostgreSQL's own catalogue. Every call to the database server is a point on the path of the hand back; of the
+other paths what is their own: who orders the end, or what begins the grant.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from bot.demo.production import Production
 from bot.mfa import Vault
 from bot.operate.looking import reading
 from bot.operate.verifying import report_on
+from tests.crash.child import COMMAND, EXPIRY, HAND_BACK, STALE
 from tests.providers.fixtures import Cluster
 from tests.store.fresh import fresh, on, plain
 
@@ -94,7 +96,7 @@ class Place:
     histories: Cluster
     """The server for histories on PostgreSQL: the same one."""
 
-    async def env(self, run: str, access: str, **more: str) -> dict[str, str]:
+    async def env(self, run: str, path: str, access: str, **more: str) -> dict[str, str]:
         """What a child needs, a database of its own for instance."""
         with on(self.histories) if self.kind == "postgres" else nullcontext():
             address = await fresh(self.home / f"{run}.db")
@@ -106,6 +108,7 @@ class Place:
             "BREAKGLASS_SECRET_KEYS": self.keys,
             "PROD_DB_URL": self.production.broker_url,
             "CRASH_ACCESS": access,
+            "CRASH_PATH": path,
             **more,
         }
 
@@ -169,27 +172,56 @@ async def assert_invariants(place: Place, env: dict[str, str]) -> None:
     assert kinds.count("AccessGranted") <= 1, "I4: more than one grant for one approval"
     assert kinds.count("AccessEnded") + kinds.count("GrantAbandoned") <= 1, "one end, once"
     for request in requests.values():
-        assert request.state.value in {"awaiting_approval", "awaiting_review", "failed"}, request.state
+        assert request.state.value in AT_REST, request.state
+
+
+AT_REST = {"awaiting_approval", "approved_stale", "lapsed", "awaiting_review", "failed"}
+
+
+async def every_point(
+    place: Place, path: str, access: str, subtests: pytest.Subtests, *, ahead: str = "0"
+) -> list[str]:
+    """Dies at each point of the path, recovers so many seconds later, and keeps the promises each time."""
+    log = place.home / f"{path}.txt"
+    env = await place.env(f"{path}-all", path, access, CRASH_LOG=str(log))
+    code, said = await place.run("story", env)
+    assert code == 0, said
+    await assert_invariants(place, env)
+    points = log.read_text().splitlines()
+    for number, point in enumerate(points):
+        with subtests.test(msg=f"{path}: {point}"):
+            env = await place.env(f"{path}-{number}", path, access, CRASH_AT=point)
+            code, said = await place.run("story", env)
+            assert code == -signal.SIGKILL, f"it did not die at {point}: {said}"
+            assert len(await place.production.marked("bg-crash-")) <= 1, "I4"
+            code, said = await place.run("recover", {**env, "CRASH_AT": "", "CRASH_AHEAD": ahead})
+            assert code == 0, said
+            await assert_invariants(place, env)
+    return points
 
 
 @pytest.mark.parametrize("access", ["login", "ephemeral"])
 async def test_no_crash_between_approve_and_the_end_leaves_access(
     place: Place, access: str, subtests: pytest.Subtests
 ) -> None:
-    log = place.home / "points.txt"
-    env = await place.env("all", access, CRASH_LOG=str(log))
-    code, said = await place.run("story", env)
-    assert code == 0, said
-    await assert_invariants(place, env)
-    points = log.read_text().splitlines()
+    points = await every_point(place, HAND_BACK, access, subtests)
     assert len(points) > 20, "the story passes many points"
     assert {"before grant #1", "after grant #1", "before revoke #1"} <= set(points)
-    for number, point in enumerate(points):
-        with subtests.test(msg=point):
-            env = await place.env(f"run{number}", access, CRASH_AT=point)
-            code, said = await place.run("story", env)
-            assert code == -signal.SIGKILL, f"it did not die at {point}: {said}"
-            assert len(await place.production.marked("bg-crash-")) <= 1, "I4"
-            code, said = await place.run("recover", {**env, "CRASH_AT": ""})
-            assert code == 0, said
-            await assert_invariants(place, env)
+
+
+ORDERED = {
+    f"{when} {what} #1"
+    for when in ("before", "after")
+    for what in ("commit revoke_ordered", "revoke", "commit access_ended")
+}
+
+
+async def test_no_crash_on_another_path_leaves_access(place: Place, subtests: pytest.Subtests) -> None:
+    """Its time is over, an operator ends it, or a slow approval is activated; overdue when it recovers."""
+    begun = {"before commit activated #1", "before grant #1", "after commit access_granted #1"}
+    for path, access, passed in (
+        (EXPIRY, "login", ORDERED),
+        (COMMAND, "login", ORDERED),
+        (STALE, "ephemeral", begun),
+    ):
+        assert passed <= set(await every_point(place, path, access, subtests, ahead="1200"))
