@@ -12,22 +12,21 @@ Rules:
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from bot.access import AT_ONCE, TOLERANCE, Access, Provider
+from bot.access import AT_ONCE, Access, Provider
 from bot.core import events as e
 from bot.core import machine, policy
-from bot.core.errors import BackendError, Stale
+from bot.core.errors import Stale
 from bot.core.model import (
     HELD,
     OPEN,
     PENDING,
-    Lease,
     PersonId,
     Request,
     RequestId,
@@ -35,6 +34,7 @@ from bot.core.model import (
     State,
     Why,
 )
+from bot.reconciler import Reconciler
 from bot.store import Raced, Store
 from bot.store.also import forget
 
@@ -48,11 +48,6 @@ FRESH: Final = timedelta(seconds=20)
 
 REMEMBERED: Final = timedelta(days=2)
 """How long an interaction is known, so that a second delivery changes nothing; Slack gives up in minutes."""
-
-SETTLING: Final = timedelta(seconds=30)
-"""A provider's list may lag behind its own answer (eventual consistency); so long nothing counts as gone."""
-
-LIVE_DEADLINE: Final = timedelta(seconds=30)
 
 PORTION: Final = 50
 """So much of what can wait (lapses, warnings, reviews) is done before it is asked again what must end."""
@@ -84,13 +79,12 @@ class Keeper:
     ) -> None:
         self._store = store
         self._access = access
-        self._providers = providers
+        self._reconciler = Reconciler(store, access, providers, self._order_end)
         self._reconcile_every = reconcile_every
         self._known = known
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._looking: asyncio.Task[Any] | None = None
-        self._silent: set[str] = set()
         self._attempts: Counter[str] = Counter()
         """To end access, under way, by backend."""
         self._swept_at: datetime | None = None
@@ -312,11 +306,9 @@ class Keeper:
     # --- what providers say -----------------------------------------------------------------------------
 
     async def reconcile(self) -> None:
-        """Compares every provider with the store, all at once: a silent one holds up no other."""
+        """Looks at the schedule and at every provider as if it knew nothing."""
         await self._survive(self._ask_all_held())
-        async with asyncio.TaskGroup() as group:
-            for name in self._providers:
-                group.create_task(self._survive(self._reconcile(name)))
+        await self._reconciler.reconcile()
 
     async def _ask_all_held(self) -> None:
         """Whatever is held says itself when it is due: the schedule is a column that somebody could empty."""
@@ -324,59 +316,6 @@ class Keeper:
         for id in await self._store.ids_in(HELD):
             if id not in self._access.taking():
                 await self._survive(self._act(id, now))
-
-    async def _reconcile(self, name: str) -> None:
-        expected = await self._store.active_at(name)
-        held = await self._store.marks_held()
-        try:
-            async with asyncio.timeout(LIVE_DEADLINE.total_seconds()):
-                leases = await self._providers[name].backend.live()
-        except (BackendError, TimeoutError) as error:
-            await self._is_silent(name, str(error) or "no answer in time")
-            return
-        except Exception as error:  # noqa: BLE001  an adapter's bug is a silence too; its text may carry a secret
-            await self._is_silent(name, f"The adapter failed with {type(error).__name__}.")
-            return
-        if name in self._silent:
-            self._silent.discard(name)
-            await self._store.note(e.BackendAnswers(backend=name))
-        # What was held when the provider was asked may have ended since: the next round looks again.
-        await self._end_unexplained(name, [lease for lease in leases if lease.mark not in held])
-        found = {lease.mark: lease for lease in leases}
-        for request in expected:
-            with suppress(Stale):
-                await self._compare(request, found.get(request.mark))
-
-    async def _is_silent(self, name: str, error: str) -> None:
-        if name not in self._silent:
-            self._silent.add(name)
-            await self._store.note(e.BackendSilent(backend=name, error=error))
-
-    async def _end_unexplained(self, name: str, leases: Sequence[Lease]) -> None:
-        known = await self._store.by_marks(name, [lease.mark for lease in leases])
-        for lease in leases:
-            held = known.get(lease.mark)
-            if held is not None and held.state in HELD:
-                continue
-            await self._access.end_unexplained(name, lease.as_order(), held.id if held else None)
-
-    async def _compare(self, request: Request, lease: Lease | None) -> None:
-        current = await self._store.get(request.id)
-        if current.version != request.version:
-            return  # it changed while the provider was asked; the next round looks again
-        assert current.expires_at is not None
-        assert current.granted_at is not None
-        now = self._store.now()
-        if lease is None and (now >= current.expires_at or now - current.granted_at < SETTLING):
-            return  # ended on time, and the sweep says so; or so new that its list may not show it yet
-        if lease is None:
-            await self._order_end(current, Why.GONE, "The provider no longer has it, and we did not end it.")
-            return
-        altered = lease.altered
-        if lease.expires_at is not None and lease.expires_at > current.expires_at + TOLERANCE:
-            altered = f"its end was moved to {lease.expires_at:%Y-%m-%d %H:%M:%S} UTC. {altered}".strip()
-        if altered and altered != current.altered:
-            await self._store.record(current, e.LeaseAltered(what=altered))
 
 
 def _is_only_to_be_warned(request: Request, now: datetime) -> bool:

@@ -12,9 +12,9 @@ from bot.core import events as e
 from bot.core.errors import BreakglassError, Refused, Stale
 from bot.core.model import OPERATOR, Lease, Mfa, Order, Secret, State, Why
 from bot.factors import WRONG_CODES
-from bot.keeper import SETTLING
 from bot.mfa import Vault
 from bot.operate.verifying import report_on
+from bot.reconciler import SETTLING
 from bot.sealer import Sealer
 from bot.store.also import enrol
 from tests.core.samples import ANNA, BEN, DORA, MINUTE

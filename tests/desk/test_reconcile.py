@@ -1,5 +1,6 @@
 """What providers say against what we know: nothing unexplained lives, and nothing explained is harmed."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from bot.core import events as e
 from bot.core.model import Lease, Mark, State, Why
-from bot.keeper import SETTLING
+from bot.reconciler import SETTLING
 from tests.core.samples import ANNA, DORA, MINUTE, TERMS, policy_of
 from tests.desk.pretend import Mood
 from tests.desk.rig import Rig, rig
@@ -33,6 +34,19 @@ async def test_what_nobody_knows_is_ended_and_recorded_once(it: Rig) -> None:
     assert it.vault.of("revoke") == 3, "tried at every look until it worked"
     assert await told(it, *ORPHANS) == ["OrphanFound", "OrphanEnded"]
     await it.keeps_its_promises()
+
+
+async def test_two_attempts_at_once_at_what_nobody_knows_are_told_once(it: Rig) -> None:
+    it.vault.foreign(ORPHAN)
+    it.vault.will("revoke", Mood.WORKS_LATE, Mood.WORKS_LATE)
+    (lease,) = await it.vault.live()
+    attempts = [
+        asyncio.create_task(it.access.end_unexplained("vault", lease.as_order(), None)) for _ in range(2)
+    ]
+    await it.until(lambda: it.vault.of("revoke") == 2)
+    it.vault.gate.set()
+    assert await asyncio.gather(*attempts) == [True, True]
+    assert await told(it, *ORPHANS) == ["OrphanFound", "OrphanEnded"]
 
 
 async def test_what_another_installation_granted_is_left_alone(it: Rig) -> None:
