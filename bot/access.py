@@ -171,6 +171,9 @@ class Access:
             return request
         self._taking.add(request.id)
         try:
+            current = await self._as_it_is(request)
+            if current.version != request.version:
+                return current  # an attempt came between the caller's look and this one, and was recorded
             error = await self._revoke(request.terms.backend, order_for(request))
             while request.state is State.REVOKING:
                 outcome = self._proved(request) if error is None else self._failed(request, error)
@@ -185,6 +188,14 @@ class Access:
             return request
         finally:
             self._taking.discard(request.id)
+
+    async def _as_it_is(self, request: Request) -> Request:
+        """The request as it stands now; as it was while the database does not answer: ending waits for none."""
+        try:
+            return await self._store.get(request.id)
+        except Exception as error:  # noqa: BLE001  whatever is wrong there, the provider is another place
+            log.warning("%s is ended without another look at it: %s", request.id, type(error).__name__)
+            return request
 
     async def end_unexplained(self, backend: str, order: Order, about: RequestId | None) -> bool:
         """One attempt to end what no grant in force explains. Returns whether it is gone.

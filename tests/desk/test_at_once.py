@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from bot.core import events as e
 from bot.core.errors import Refused, Stale
-from bot.core.model import Mfa, Request, RequestId, State, Tier, Verdict
+from bot.core.model import Mfa, Request, RequestId, State, Tier, Verdict, Why
 from bot.store import Due, Duplicate
 from tests.core.samples import ANNA, BEN, CARA, DORA, MINUTE, TERMS, policy_of
 from tests.desk.pretend import Mood
@@ -120,6 +121,26 @@ async def test_two_sweeps_at_once_call_the_provider_once(it: Rig) -> None:
     await both(*(it.keeper.sweep() for _ in range(5)))
     await it.settled()
     assert it.vault.of("revoke") == 1
+
+
+async def test_who_looked_before_another_ended_it_does_not_call_the_provider_again(it: Rig) -> None:
+    request = await it.active()
+    ordered = await it.store.record(request, e.RevokeOrdered(why=Why.EXPIRED))
+    for _ in range(2):
+        assert (await it.access.take(ordered)).state is State.AWAITING_REVIEW
+    assert it.vault.of("revoke") == 1
+
+
+async def test_a_database_that_does_not_answer_keeps_no_access_from_ending(it: Rig) -> None:
+    request = await it.active()
+    ordered = await it.store.record(request, e.RevokeOrdered(why=Why.EXPIRED))
+    with (
+        mock.patch.object(it.store, "get", side_effect=ConnectionRefusedError),
+        mock.patch.object(it.store, "record", side_effect=ConnectionRefusedError),
+        pytest.raises(ConnectionRefusedError),
+    ):
+        await it.access.take(ordered)
+    assert it.vault.ledger == {}
 
 
 async def test_the_same_code_in_the_same_instant_proves_one_of_two_requests(it: Rig) -> None:
