@@ -190,7 +190,7 @@ class Access:
             self._taking.discard(request.id)
 
     async def _as_it_is(self, request: Request) -> Request:
-        """The request as it stands now; as it was while the database does not answer: ending waits for none."""
+        """As it stands now; or as it was, while the database does not answer: ending waits for nothing."""
         try:
             return await self._store.get(request.id)
         except Exception as error:  # noqa: BLE001  whatever is wrong there, the provider is another place

@@ -158,8 +158,7 @@ def _criteria(scenario: Scenario) -> list[Payload]:
     ]
     boxes = {"type": "checkboxes", "action_id": CRITERIA, "options": options}
     hint = "Confirm each one. If one is not true, this is another scenario."
-    # Optional for Slack, so that the desk says which criterion is missing.
-    return [_input(_criteria_block(scenario), "Criteria", boxes, optional=True, hint=hint)]
+    return [_input(_criteria_block(scenario), "Criteria", boxes, hint=hint)]
 
 
 def _access(offer: "Offer", chosen: Terms) -> Payload:
