@@ -223,17 +223,21 @@ class AuditChannel:
             await self._once(note, also.posts_are("changed", self.id, ts))
 
     async def stranger(self, message: Mapping[str, Any]) -> None:
-        """A message that is not ours. Said once; that somebody left is no news."""
-        subtype, ts = str(message.get("subtype", "")), message["ts"]
-        by = str(message.get("user") or message.get("bot_id") or "unknown")
-        if subtype in LEFT or (subtype in JOINED and by == self.user_id):
+        """A message that is not ours. Said once, if it is news."""
+        if not self.is_news(message):
             return
-        if subtype in JOINED:
+        by, ts = str(message.get("user") or message.get("bot_id") or "unknown"), message["ts"]
+        if is_join(message):
             self._noticed.add(by)
             note = e.AuditChannelChanged(channel=self.id, what="joined", by=by)
             await self._once(note, also.foreign(self.id, ts))
         else:
             await self._once(e.ForeignPost(channel=self.id, ts=ts, by=by), also.foreign(self.id, ts))
+
+    def is_news(self, message: Mapping[str, Any]) -> bool:
+        """Not that somebody left, or that our own bot came."""
+        ours = is_join(message) and message.get("user") == self.user_id
+        return not ours and message.get("subtype") not in LEFT
 
     async def settled(self, messages: Collection[str]) -> list[str]:
         """Which of our bot's messages are not in the ledger, once their posts had the time to get there."""
@@ -286,6 +290,11 @@ class AuditChannel:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("The audit channel could not be looked after; the next round will.", exc_info=error)
+
+
+def is_join(message: Mapping[str, Any]) -> bool:
+    """Whether it is Slack's own notice that somebody joined."""
+    return message.get("subtype") in JOINED
 
 
 def _channel_of(event: Mapping[str, Any]) -> str:

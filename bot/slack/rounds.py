@@ -22,7 +22,7 @@ from typing import Any, Final
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core import events as e
-from bot.slack.channel import AuditChannel
+from bot.slack.channel import AuditChannel, is_join
 from bot.slack.people import TROUBLE, Pause, said
 from bot.slack.posting import payload_of
 from bot.store import Carried, Duplicate, Store, also
@@ -211,13 +211,17 @@ class Rounds:
         ]
         by_us = [one.ts for one in unknown if self._channel.is_by_us(one.shape)]
         unsettled = set(await self._channel.settled(by_us)) if by_us else set()
-        strangers = [one for one in unknown if one.ts not in by_us or one.ts in unsettled]
-        if len(strangers) > MOST_SINGLY:
-            note = e.AuditChannelChanged(channel=self._channel.id, what="posts", entries=len(strangers))
-            step = also.foreign(self._channel.id, *(one.ts for one in strangers))
+        strangers = [
+            one
+            for one in unknown
+            if self._channel.is_news(one.shape) and (one.ts not in by_us or one.ts in unsettled)
+        ]
+        posts = [one.ts for one in strangers if not is_join(one.shape)]
+        if len(posts) > MOST_SINGLY:
+            note = e.AuditChannelChanged(channel=self._channel.id, what="posts", entries=len(posts))
             with suppress(Duplicate):
-                await self._store.note(note, also=[step])
-            return
+                await self._store.note(note, also=[also.foreign(self._channel.id, *posts)])
+            strangers = [one for one in strangers if is_join(one.shape)]
         for one in sorted(strangers, key=lambda one: one.ts):
             await self._channel.stranger(one.shape)
 

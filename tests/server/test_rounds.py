@@ -334,6 +334,21 @@ async def test_a_flood_of_foreign_posts_is_one_alarm(it: Rig) -> None:
     assert await it.told(e.ForeignPost) == []
 
 
+async def test_people_who_leave_are_no_alarm_however_many(it: Rig) -> None:
+    await looked(it)
+
+    async def leave(it: Rig) -> None:
+        for _ in range(MOST_SINGLY + 1):
+            it.sandbox.workspace.say(AUDIT, BOB, "has left the channel", "group_leave")
+        await it.olga.invite(AUDIT, BOB)
+
+    await while_away(it, leave)
+    await it.alarmed("New reader", "@bob")
+    await look_twice(it)
+    assert await it.told(e.ForeignPost) == []
+    assert await changes(it, "posts") == []
+
+
 async def test_what_stood_there_before_the_first_round_is_not_judged(it: Rig) -> None:
     it.sandbox.faults.lose_events()
     await it.dana.post(AUDIT, "This will be the audit channel.")
@@ -415,6 +430,7 @@ async def test_a_channel_that_was_made_public_unheard_is_an_alarm(it: Rig, someh
     assert it.server is not None
     await it.server.channel.check()
     await it.alarmed("Audit channel public")
+    await it.alarmed("Foreign post", "@olga")
     (record,) = await it.told(e.ForeignPost)
     assert isinstance(record.event, e.ForeignPost)
     assert record.event.by == OLGA
