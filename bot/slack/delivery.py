@@ -99,6 +99,8 @@ class Delivery:
         self._posting = Posting(client, pause, lambda: audit_channel.bot_id, channels.audit, echo or Echo())
         self._dms: dict[PersonId, str] = {}
         self._one_card = asyncio.Lock()
+        for kind in (audit.ENTRY, audit.CHECKPOINT):
+            audit_channel.posting(kind)  # one by a process before us may stand there until our first is noted
 
     async def run(self) -> None:
         """Delivers until cancelled."""

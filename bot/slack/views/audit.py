@@ -24,6 +24,10 @@ FOLDED: Final = 3500
 WORDS: Final = 1200
 """Characters of somebody's words in a line."""
 
+ENTRY: Final = "breakglass_audit"
+CHECKPOINT: Final = "breakglass_checkpoint"
+"""What the messages here are called in their metadata."""
+
 _LINE: Final = 3000
 _BREAK: Final = "\n"
 
@@ -84,7 +88,7 @@ def audit_message(lines: Sequence[Line], leaves: Sequence[bytes] = (), faces: Fa
     return {
         "text": cut(_BREAK.join(escape(text) for text in texts), FOLDED),
         "blocks": [rich],
-        "metadata": {"event_type": "breakglass_audit", "event_payload": payload},
+        "metadata": {"event_type": ENTRY, "event_payload": payload},
     }
 
 
@@ -117,7 +121,7 @@ def checkpoint_message(id: int, size: int, note: str) -> Payload:
             },
             verbatim(note),
         ],
-        "metadata": {"event_type": "breakglass_checkpoint", "event_payload": payload},
+        "metadata": {"event_type": CHECKPOINT, "event_payload": payload},
     }
 
 
