@@ -362,8 +362,8 @@ class AuditChannelChanged(Event):
     """The audit channel, or who can read it, is not what it was. It can still be written.
 
     `what` is `joined`: a new reader; `public` or `private`, `shared` or `unshared` with another organisation;
-    `purged`: messages of ours are gone from it in bulk, and are not posted again; `posts`: more came from
-    others, while nobody looked, than are worth a line each.
+    `purged` or `changed`: so many messages of ours are gone, or were changed, that they are not posted again;
+    `posts`: more came from others, while nobody looked, than are worth a line each.
     """
 
     channel: str
@@ -373,7 +373,7 @@ class AuditChannelChanged(Event):
     entries: int = 0
     """How many messages that are."""
     first_seq: int | None = None
-    """From which line of the history on those carried some that are gone; None when they carried none."""
+    """From which line of the history on those carried some; None when they carried none."""
     last_seq: int | None = None
 
 

@@ -101,20 +101,29 @@ def _our_team(counter: Counter) -> Callable[..., Awaitable[BoltResponse]]:
 
 
 class _Once:
-    """The same interaction or event a second time is acknowledged, and that is all. Failures do not count."""
+    """The same interaction or event a second time is acknowledged, and that is all. Failures do not count.
+
+    An event that is still being recorded is not: should that fail, Slack must send it once more.
+    """
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._seen: OrderedDict[str, bool] = OrderedDict()
+        """Each, and whether it was heard to the end."""
 
     async def hear(self, body: dict[str, Any], next: Next) -> BoltResponse:
         key = _key(body)
-        if key and key in self._seen:
-            return BoltResponse(status=200, body="")
-        if key:
-            self._seen[key] = None
-            if len(self._seen) > REMEMBERED:
-                self._seen.popitem(last=False)
-        return await next()
+        if not key:
+            return await next()
+        if key in self._seen:
+            later = _kind(body) == "event_callback" and not self._seen[key]
+            return BoltResponse(status=503 if later else 200, body="")
+        self._seen[key] = False
+        if len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
+        response = await next()
+        if key in self._seen:
+            self._seen[key] = True
+        return response
 
     def forget(self, body: dict[str, Any]) -> None:
         self._seen.pop(_key(body), None)

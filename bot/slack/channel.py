@@ -78,6 +78,8 @@ class AuditChannel:
         self._trouble: str | None = "the audit channel was not checked yet."
         self._mute: str | None = None
         self._told = False
+        self._saying = asyncio.Lock()
+        self._looking = asyncio.Lock()
         self._refusals = 0
         self._posting: set[str] = set()
         self._odd: set[str] = set()
@@ -99,16 +101,18 @@ class AuditChannel:
         await self._say_back()
 
     async def _say_lost(self, because: str) -> None:
-        """Once per loss."""
-        if not self._told:
-            self._told = True
-            await self._store.note(e.AuditChannelLost(because=because))
+        """Once per loss; one that could not be recorded is said at the next look."""
+        async with self._saying:
+            if not self._told:
+                await self._store.note(e.AuditChannelLost(because=because))
+                self._told = True
 
     async def _say_back(self) -> None:
         """Only when both say so, the look and the post."""
-        if self._told and self.closed() is None:
-            self._told = False
-            await self._store.note(e.AuditChannelBack())
+        async with self._saying:
+            if self._told and self.closed() is None:
+                await self._store.note(e.AuditChannelBack())
+                self._told = False
 
     # --- our posts, as their sender tells ---------------------------------------------------------------
 
@@ -133,13 +137,25 @@ class AuditChannel:
     # --- looking ----------------------------------------------------------------------------------------
 
     async def keep_checking(self) -> None:
-        """Looks at the channel every minute, until cancelled."""
+        """Looks at the channel every minute, until cancelled.
+
+        The database may be away together with Slack: that ends neither the looking nor the server.
+        """
         while True:
-            await self.check()
+            try:
+                await self.check()
+            except Exception:
+                log.exception(
+                    "What a look at the audit channel showed could not be recorded; it looks again."
+                )
             await self._pause(CHECK_EVERY if self._trouble is None else SETTLE)
 
     async def check(self) -> None:
-        """One look: is it there, open, and are we in it?"""
+        """One look, is it there, open, and are we in it; one after the other, so that no older answer wins."""
+        async with self._looking:
+            await self._check()
+
+    async def _check(self) -> None:
         try:
             channel = (await self._client.conversations_info(channel=self.id))["channel"]
         except SlackApiError as error:

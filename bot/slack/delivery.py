@@ -167,6 +167,8 @@ class Delivery:
             for there in await self._posting.standing(channel, message, _is_one_of(others)):
                 id = there.payload["last"]
                 await self._store.told("checkpoints", channel, there.ts, id, id, again=True)
+            for other in others:
+                self._posting.settled(other)
         await self._post_audit("checkpoints", message, _is_one_of([message]))
         return True
 

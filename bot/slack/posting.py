@@ -64,7 +64,10 @@ class Posting:
         self._echoed = echoed
         self._echo = echo
         self._paces: dict[str, Pace] = {}
-        self._sure: set[str] = set()
+        self._noted: set[str] = set()
+        """Kinds of which this process has noted a post: what another left there was looked for."""
+        self._doubted: dict[str, str] = {}
+        """Key -> kind of each that may stand there and is not noted."""
 
     async def once(self, channel: str, message: Mapping[str, Any], fits: Fits) -> Posted:
         """Posts unless it is there already.
@@ -72,19 +75,26 @@ class Posting:
         It may be there when an earlier answer was lost, when the note of it was not committed, or when this
         process is new and its predecessor died between the two. Whoever has noted a post says `noted`.
         """
-        if not self.is_sure(message):
+        kind, key = kind_of(message), str(payload_of(message)["key"])
+        if kind not in self._noted or key in self._doubted:
             for found in await self.standing(channel, message, fits):
                 return found
-        self._sure.discard(kind_of(message))
+        self._doubted[key] = kind
         return Posted(await self.post(channel, message), payload_of(message))
 
     def noted(self, message: Mapping[str, Any]) -> None:
         """Its post is on record: the next one of its kind stands nowhere yet."""
-        self._sure.add(kind_of(message))
+        self._noted.add(kind_of(message))
+        self.settled(message)
+
+    def settled(self, message: Mapping[str, Any]) -> None:
+        """It was looked for, and is on record if it stood there."""
+        self._doubted.pop(str(payload_of(message)["key"]), None)
 
     def is_sure(self, message: Mapping[str, Any]) -> bool:
-        """Whether the last one of this kind is on record."""
-        return kind_of(message) in self._sure
+        """Whether every one of this kind that was posted is on record."""
+        kind = kind_of(message)
+        return kind in self._noted and kind not in self._doubted.values()
 
     async def standing(self, channel: str, message: Mapping[str, Any], fits: Fits) -> list[Posted]:
         """What of this kind our own bot posted there lately, and fits; newest first."""

@@ -82,9 +82,10 @@ class Seen:
             shape={key: message[key] for key in ("ts", "subtype", "user", "bot_id") if key in message},
         )
 
-    def carries(self, post: Carried) -> bool:
-        """Whether it still says that it carries what the ledger says."""
-        return (self.payload.get("first"), self.payload.get("last")) == (post.first, post.last)
+    def is_altered(self, post: Carried) -> bool:
+        """Whether it is not what we posted. One that Slack gives without metadata says nothing of that."""
+        carries = (self.payload.get("first"), self.payload.get("last"))
+        return self.is_edited or (bool(self.payload) and carries != (post.first, post.last))
 
 
 class Rounds:
@@ -152,10 +153,8 @@ class Rounds:
         ours = {ts: post for ts, post in known.items() if post.ours and post.state != "gone" and ts > after}
         lost = {ts for ts in ours if ts not in seen or seen[ts].is_stone}
         await self._tell_lost(ours, lost, purged=purged)
-        for ts, post in ours.items():
-            altered = ts not in lost and (seen[ts].is_edited or not seen[ts].carries(post))
-            if altered and post.state == "there":
-                await self._channel.altered(ts)
+        there = {ts: post for ts, post in ours.items() if post.state == "there" and ts not in lost}
+        await self._tell_altered(ours, {ts for ts, post in there.items() if seen[ts].is_altered(post)})
         return seen
 
     async def _read(self, after: str) -> tuple[dict[str, Seen], str]:
@@ -185,17 +184,29 @@ class Rounds:
         for ts in sorted(lost - forgotten):
             await self._channel.deleted(ts)
         if forgotten or purged:
-            lines = [ours[ts] for ts in forgotten if ours[ts].stream == "audit"]
-            note = e.AuditChannelChanged(
-                channel=self._channel.id,
-                what="purged",
-                entries=len(forgotten),
-                first_seq=min((post.first for post in lines), default=None),
-                last_seq=max((post.last for post in lines), default=None),
-            )
-            gone = [also.posts_are("gone", self._channel.id, *forgotten)] if forgotten else []
-            with suppress(Duplicate):
-                await self._store.note(note, also=gone)
+            await self._tell_in_bulk("purged", "gone", ours, forgotten)
+
+    async def _tell_altered(self, ours: Mapping[str, Carried], altered: set[str]) -> None:
+        if len(altered) > MOST_SINGLY:
+            await self._tell_in_bulk("changed", "changed", ours, altered)
+            return
+        for ts in sorted(altered):
+            await self._channel.altered(ts)
+
+    async def _tell_in_bulk(
+        self, what: str, state: str, ours: Mapping[str, Carried], which: set[str]
+    ) -> None:
+        lines = [ours[ts] for ts in which if ours[ts].stream == "audit"]
+        note = e.AuditChannelChanged(
+            channel=self._channel.id,
+            what=what,
+            entries=len(which),
+            first_seq=min((post.first for post in lines), default=None),
+            last_seq=max((post.last for post in lines), default=None),
+        )
+        kept = [also.posts_are(state, self._channel.id, *which)] if which else []
+        with suppress(Duplicate):
+            await self._store.note(note, also=kept)
 
     # --- what is not ours -------------------------------------------------------------------------------
 

@@ -151,6 +151,21 @@ async def test_a_channel_that_only_admins_may_post_in_does_not_count_as_back(it:
     assert "audit_channel" in it.trouble(), "it is there and we are in it, and still nothing can be posted"
 
 
+async def test_slack_and_the_database_away_together_end_neither_the_looking_nor_the_server(it: Rig) -> None:
+    await it.start()
+    assert it.server is not None
+    with mock.patch.object(it.server.store, "note", side_effect=ConnectionRefusedError):
+        await it.sandbox.down()
+        await it.until(lambda: "audit_channel" in it.trouble())
+        await it.passes(timedelta(seconds=1))
+    assert await it.told(e.AuditChannelLost) == []
+    await it.until(lambda: it.told(e.AuditChannelLost))
+    await it.sandbox.up()
+    await it.until(lambda: not it.trouble())
+    await it.alarmed("Audit channel lost")
+    await it.alarmed("Audit channel back")
+
+
 async def test_an_alarm_that_security_could_not_get_comes_when_it_can(it: Rig) -> None:
     await it.start()
     await it.olga.archive(SECURITY)

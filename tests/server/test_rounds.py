@@ -1,6 +1,7 @@
 """What happens in the audit channel while no server runs, or when Slack's event of it is lost."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -77,6 +78,14 @@ def deletes(message: Message) -> Deed:
     return deed
 
 
+def edits(message: Message) -> Deed:
+    async def deed(it: Rig) -> None:
+        client = AsyncWebClient(it.app.bot_token, base_url=it.sandbox.api_url)
+        await client.chat_update(channel=AUDIT, ts=message.ts, text="Nothing happened.")
+
+    return deed
+
+
 def again(it: Rig) -> list[Message]:
     return [m for m in it.audit() if (m.metadata or {}).get("event_type") == "breakglass_audit_again"]
 
@@ -140,12 +149,7 @@ async def test_an_entry_that_was_changed_unheard_is_an_alarm_and_posted_again_on
 ) -> None:
     await looked(it)
     entry = it.entries()[1]
-
-    async def deed(it: Rig) -> None:
-        client = AsyncWebClient(it.app.bot_token, base_url=it.sandbox.api_url)
-        await client.chat_update(channel=AUDIT, ts=entry.ts, text="Nothing happened.")
-
-    await somehow(it, deed)
+    await somehow(it, edits(entry))
     await it.alarmed("Audit entry changed")
     await it.until(lambda: len(again(it)) == 1)
     await look_twice(it)
@@ -177,6 +181,28 @@ async def test_many_deleted_entries_are_one_alarm_and_are_not_posted_again(it: R
     assert await it.told(e.AuditEntryDeleted) == []
     assert again(it) == []
     assert len(await changes(it, "purged")) == 1
+
+
+async def test_many_changed_entries_are_one_alarm_and_are_not_posted_again(it: Rig) -> None:
+    await looked(it)
+    await talks(it, MOST_SINGLY + 2)
+    changed = many_entries(it, MOST_SINGLY + 1)
+    await while_away(it, *map(edits, changed))
+    await it.alarmed("Audit entries changed", f"{MOST_SINGLY + 1} of our messages (lines between #")
+    await look_twice(it)
+    assert await it.told(e.AuditEntryChanged) == []
+    assert again(it) == []
+    assert len(await changes(it, "changed")) == 1
+
+
+async def test_messages_that_slack_gives_without_metadata_are_not_taken_for_changed(it: Rig) -> None:
+    await looked(it)
+    await talks(it, 2)
+    bare = {m.ts: replace(m, metadata=None) for m in it.entries()}
+    it.sandbox.workspace.messages[AUDIT].update(bare)
+    await look_twice(it)
+    assert await it.told(e.AuditEntryChanged) == []
+    assert await changes(it, "changed") == []
 
 
 async def test_as_many_as_are_told_singly_are_all_posted_again(it: Rig) -> None:

@@ -8,10 +8,12 @@ from unittest.mock import AsyncMock, MagicMock, call
 
 import pytest
 from slack_bolt.request.async_request import AsyncBoltRequest
+from slack_bolt.response import BoltResponse
 
 from bot.core import events as e
 from bot.core.model import State
 from bot.slack import watch
+from bot.slack.bolt import _Once
 from bot.slack.channel import AuditChannel
 from bot.slack.people import SlackPeople
 from bot.slack.views.guide import FAILED, OTHER_TEAM, OUTDATED
@@ -197,3 +199,20 @@ async def test_no_code_and_no_reason_reach_the_log(it: Bench, caplog: pytest.Log
     assert "987654" not in caplog.text
     assert "very secret" not in caplog.text
     assert await it.events(e.ProofRefused) == 1
+
+
+async def test_an_event_that_is_still_being_recorded_is_not_acknowledged_when_it_comes_again() -> None:
+    """Else it would be lost if the first delivery failed after all."""
+    once, free = _Once(), asyncio.Event()
+    event = {"type": "event_callback", "event_id": "Ev1"}
+
+    async def recorded() -> BoltResponse:
+        await free.wait()
+        return BoltResponse(status=200, body="")
+
+    first = asyncio.create_task(once.hear(event, recorded))
+    await asyncio.sleep(0)
+    assert (await once.hear(event, recorded)).status == 503
+    free.set()
+    assert (await first).status == 200
+    assert (await once.hear(event, recorded)).status == 200

@@ -4,11 +4,13 @@ import copy
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
 from bot.core import events as e
 from bot.sandbox import Modal
+from bot.slack.listeners.forms import _Changes
 from bot.slack.views.guide import FORM_CHANGED, FORM_STANDS
 from tests.core.samples import ANNA, SCENARIO, TERMS, policy_of
 from tests.slack.bench import FREE, Bench, bench
@@ -157,3 +159,15 @@ async def test_a_choice_made_before_the_last_change_was_seen_is_shown_too(it: Be
     await it.sandbox.delivery.interact(it.app, "interactive", pressed)
     await it.settle()
     assert form.options("Criteria") == list(SCENARIO.criteria)
+
+
+@pytest.mark.parametrize("answered", ["first", "", None])
+async def test_a_slack_that_names_no_new_version_of_a_window_sends_nobody_round_in_circles(
+    answered: str | None,
+) -> None:
+    counter = MagicMock()
+    counter.client.views_update = AsyncMock(return_value={"view": {"hash": answered}})
+    changes = _Changes(counter)
+    for _ in range(2):
+        assert await changes._is_shown({"id": "V1", "hash": "first"}, {})
+    assert changes._latest("first") == "first"

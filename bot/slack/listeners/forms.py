@@ -106,7 +106,11 @@ class _Changes:
                 await self._counter.pause(PAUSE)
                 return self._latest(version) == version
             return said(error) == "not_found"  # closed
-        self._became.keep(version, str(answer["view"]["hash"]))
+        became = str(answer["view"].get("hash") or "")
+        if (
+            became and became != version and became not in self._became
+        ):  # or looking for the latest went round
+            self._became.keep(version, became)
         return True
 
     def _latest(self, version: str) -> str:

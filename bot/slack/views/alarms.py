@@ -170,7 +170,7 @@ def _channel(event: e.Event) -> str | None:  # noqa: PLR0911  one case per fact
             return None
 
 
-def _audit_channel(event: e.AuditChannelChanged) -> str | None:
+def _audit_channel(event: e.AuditChannelChanged) -> str | None:  # noqa: PLR0911  one case per change
     place = _place(event.channel)
     match event.what:
         case "joined":
@@ -190,6 +190,12 @@ def _audit_channel(event: e.AuditChannelChanged) -> str | None:
                 f"*Audit entries gone:* {says.gone(event)} {place}. Slack's retention does that, or somebody "
                 "who may delete messages. They are not posted again: the history itself is whole, run "
                 "“breakglass verify”. Set the channel's retention to keep everything."
+            )
+        case "changed":
+            return (
+                f"*Audit entries changed:* {says.changed(event)} {place}. Only our own token can do that: "
+                "somebody else has it, so make a new one. They are not posted again: the history itself is "
+                "whole, run “breakglass verify”."
             )
         case "posts":
             return (

@@ -231,6 +231,8 @@ def _audit_channel(event: e.AuditChannelChanged, faces: Faces) -> str:
             return f"{_who(PersonId(event.by), faces)} joined {event.channel} and reads every entry."
         case "purged":
             return f"{says.gone(event)} {event.channel}; they are not posted again."
+        case "changed":
+            return f"{says.changed(event)} {event.channel}; they are not posted again."
         case "posts":
             return f"{event.entries} messages in {event.channel} came from others while nobody looked."
         case "shared" | "unshared":

@@ -63,9 +63,17 @@ def gone(event: e.AuditChannelChanged) -> str:
     """How many of our messages were removed in bulk, plain; before the place they are gone from."""
     if not event.entries:
         return "Slack says that messages were removed in bulk, and none of ours is missing in"
-    lines = "" if event.first_seq is None else f" (lines between #{event.first_seq} and #{event.last_seq})"
     some = "1 of our messages is" if event.entries == 1 else f"{event.entries} of our messages are"
-    return f"{some}{lines} no longer in"
+    return f"{some}{_lines(event)} no longer in"
+
+
+def changed(event: e.AuditChannelChanged) -> str:
+    """How many of our messages were changed, plain; before the place where they stand."""
+    return f"{event.entries} of our messages{_lines(event)} were changed, and not by us, in"
+
+
+def _lines(event: e.AuditChannelChanged) -> str:
+    return "" if event.first_seq is None else f" (lines between #{event.first_seq} and #{event.last_seq})"
 
 
 def headline(  # noqa: C901, PLR0911  one case per state reads better than a table of functions
