@@ -51,4 +51,4 @@ def test_the_signers_memory_and_the_database_lie_apart_on_volumes_of_their_own()
 def test_the_pages_give_the_key_to_the_user_of_the_image() -> None:
     assert f"--uid {NOBODY} " in DOCKERFILE
     for name, page in PAGES.items():
-        assert f"chown {NOBODY} /etc/breakglass/signing.key" in page, name
+        assert f"chown {NOBODY} /etc/breakglass /etc/breakglass/signing.key" in page, name

@@ -151,7 +151,7 @@ class AuditChannel:
             await self._pause(CHECK_EVERY if self._trouble is None else SETTLE)
 
     async def check(self) -> None:
-        """One look, is it there, open, and are we in it; one after the other, so that no older answer wins."""
+        """One look: is it there, open, and are we in it? One at a time, so that no older answer wins."""
         async with self._looking:
             await self._check()
 
