@@ -35,7 +35,7 @@ from bot.core.model import (
     Why,
 )
 from bot.reconciler import Reconciler
-from bot.store import Raced, Store
+from bot.store import Due, Raced, Store
 from bot.store.also import forget
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,9 @@ REMEMBERED: Final = timedelta(days=2)
 
 PORTION: Final = 50
 """So much of what can wait (lapses, warnings, reviews) is done before it is asked again what must end."""
+
+CAN_WAIT: Final = frozenset(State) - HELD
+"""Nothing has to be ended for what is in these; whatever else stands there is looked at first."""
 
 Later = dict[RequestId, datetime | None]
 """What can wait, in the order in which it came due, each until its end if it has one."""
@@ -192,7 +195,7 @@ class Keeper:
         detail = "The server stopped while it was being granted."
         for id in await self._store.ids_in({State.GRANTING}):
             await self._survive(self._end_unanswered(id, detail))
-        await self.sweep()
+        await self._survive(self.sweep())
 
     async def sweep(self) -> datetime:
         """Acts on everything that is due. Returns the moment by which that is so.
@@ -200,7 +203,7 @@ class Keeper:
         One that fails must not keep the others from ending; but a sweep with a failure does not count.
         """
         well = True
-        seen: set[RequestId] = set()
+        seen: set[Due] = set()
         later: Later = {}
         while True:
             now = self._store.now()
@@ -215,23 +218,29 @@ class Keeper:
             self._swept_at = now
         return now
 
-    async def _end_what_is_due(self, now: datetime, seen: set[RequestId], later: Later) -> bool:
-        """Acts on what must end; what is due and can wait goes to `later`. Each is looked at once in a sweep.
+    async def _end_what_is_due(self, now: datetime, seen: set[Due], later: Later) -> bool:
+        """Acts on what must end; what is due and can wait goes to `later`.
+
+        Each is looked at once in a sweep, and again when it has come due anew (what was warned, and ends by
+        now) or is due to end although it waits. So is a grant under way each time: it ends by its end.
 
         Of what is being revoked as much as there are hands; the rest stays due, and a sweep follows each hand
         that is free again. So however much ends at once, no more than that is in memory.
         """
         well = True
         for due in await self._store.due(now, AT_ONCE + len(self._access.taking())):
-            if due.state is State.REVOKING:
+            if due.state == State.REVOKING:
                 if due.id not in self._access.taking() and self._has_a_hand_free(due.backend):
                     well &= await self._survive(self._act(due.id, now))
-            elif due.id not in seen or now >= (later.get(due.id) or NEVER):
-                seen.add(due.id)
-                if due.state in HELD:
-                    well &= await self._survive(self._act(due.id, now, later))
-                else:
+                continue
+            new = due not in seen
+            seen.add(due)
+            if due.state in CAN_WAIT:
+                if new:
                     later[due.id] = None
+            elif new or due.state == State.GRANTING or now >= (later.get(due.id) or NEVER):
+                # Put off once only: one that fails each time must not keep the sweep going for ever.
+                well &= await self._survive(self._act(due.id, now, later if new else None))
         return well
 
     async def _act(self, id: RequestId, now: datetime, later: Later | None = None) -> None:

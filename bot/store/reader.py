@@ -47,16 +47,19 @@ class Held:
     """A request whose access may exist at a provider, or did."""
 
     id: RequestId
-    state: State
+    state: str
+    """As stored: somebody may have put there what is no state."""
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A request whose moment has come."""
+    """A request whose moment has come, as its row says it; whatever somebody put there must hide no other."""
 
     id: RequestId
-    state: State
+    state: str
     backend: str
+    due_at: float
+    """Microseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,19 +173,19 @@ class Reader:
         order = (rows.due_at, rows.id)
         place = func.row_number().over(partition_by=(rows.state, rows.backend), order_by=order)
         due = (
-            select(rows.id, rows.state, rows.backend, rows.due_at, place.label("place"))
+            select(rows.id, rows.state, rows.backend, _raw_column(rows.due_at), place.label("place"))
             .where(rows.due_at <= now)
             .subquery()
             .c
         )
         query = (
-            select(due.id, due.state, due.backend)
+            select(due.id, due.state, due.backend, due.due_at)
             .where((due.state != State.REVOKING) | (due.place <= attempts))
             .order_by(due.due_at, due.id)
         )
         async with self._reading() as connection:
             found = await connection.execute(query)
-            return [Due(RequestId(row.id), State(row.state), row.backend) for row in found]
+            return [Due(RequestId(row.id), row.state, row.backend, row.due_at) for row in found]
 
     async def next_due(self, after: datetime) -> datetime | None:
         """The next moment later than `after` at which something comes due."""
@@ -221,7 +224,7 @@ class Reader:
                     rows.backend == backend, rows.mark.in_(list(marks))
                 )
             )
-            return {Mark(row.mark): Held(RequestId(row.id), State(row.state)) for row in found}
+            return {Mark(row.mark): Held(RequestId(row.id), row.state) for row in found}
 
     async def active_at(self, backend: str) -> list[Request]:
         """What should exist at `backend` now."""
@@ -316,7 +319,9 @@ class Reader:
             return await self._requests(connection, query)
 
     async def _requests(self, connection: AsyncConnection, query: Select[Any]) -> list[Request]:
-        found = [_request(row.body) for row in await connection.execute(query)]
+        # Only what is decoded: a column beside it that somebody filled must not keep the body from being read.
+        bodies = await connection.scalars(query.with_only_columns(t.requests.c.body))
+        found = [_request(body) for body in bodies]
         return await self._with_words(connection, found)
 
     async def _with_words(self, connection: AsyncConnection, found: list[T]) -> list[T]:

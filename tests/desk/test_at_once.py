@@ -11,7 +11,7 @@ import pytest
 from bot.core import events as e
 from bot.core.errors import Refused, Stale
 from bot.core.model import Mfa, Request, RequestId, State, Tier, Verdict, Why
-from bot.store import Due, Duplicate
+from bot.store import Due, Duplicate, tables
 from tests.core.samples import ANNA, BEN, CARA, DORA, MINUTE, TERMS, policy_of
 from tests.desk.pretend import Mood
 from tests.desk.rig import Rig, rig
@@ -93,7 +93,7 @@ async def test_what_was_due_and_is_no_longer_when_its_turn_comes_is_left_alone(
     request = await it.active()
 
     async def earlier(*_now: object) -> list[Due]:
-        return [Due(request.id, State.ACTIVE, "vault")]
+        return [Due(request.id, State.ACTIVE, "vault", tables.microseconds(it.clock.now))]
 
     monkeypatch.setattr(it.store, "due", earlier)
     await it.sweep()

@@ -135,6 +135,17 @@ async def test_a_database_that_fails_for_a_moment_does_not_end_the_keeper(
     assert it.vault.ledger == {}
 
 
+async def test_a_first_sweep_that_fails_keeps_no_server_from_starting(
+    it: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(*_asked: object) -> object:
+        raise OSError("disk I/O error")
+
+    monkeypatch.setattr(it.store, "due", failing)
+    await it.boot()
+    assert not it.keeper.is_fresh(it.clock.now), "and it is not ready"
+
+
 async def test_it_is_fresh_only_for_a_while_after_a_sweep(it: Rig) -> None:
     assert not it.keeper.is_fresh(it.clock.now)
     await it.keeper.sweep()

@@ -15,7 +15,7 @@ from bot.core import events as e
 from bot.core import machine
 from bot.core.model import Request, State, Terms
 from bot.store import Due, tables
-from tests.core.samples import HOUR, MINUTE, REVOKE, TERMS, lived, opened, policy_of
+from tests.core.samples import BEN, HOUR, MINUTE, REVOKE, TERMS, lived, opened, policy_of
 from tests.desk.pretend import Mood
 from tests.desk.rig import Rig, rig
 from tests.desk.test_keeper_wakes import LONG, running
@@ -29,12 +29,14 @@ GRANTED = (
 )
 
 
-async def planted(it: Rig, count: int, *events: e.Event, terms: Terms = TERMS) -> list[Request]:
+async def planted(
+    it: Rig, count: int, *events: e.Event, terms: Terms = TERMS, **more: datetime
+) -> list[Request]:
     """So many requests with this life behind them, all alike; their history is left out, to save time."""
     requests = []
     for number in range(count):
         id = f"BG-{number:05X}{terms.backend[0]}".upper()
-        requests.append(lived(events, opened(id, terms=terms)))
+        requests.append(lived(events, opened(id, terms=terms, **more)))
     rows = [
         {
             "id": request.id,
@@ -163,3 +165,58 @@ async def test_ends_come_before_what_can_wait_and_again_between_portions_of_it(
     assert kinds.index(e.RevokeOrdered) == 0
     assert kinds[1:].index(e.RevokeOrdered) <= module.PORTION
     assert it.vault.ledger == {}
+
+
+async def test_what_was_warned_in_a_sweep_ends_on_time_although_that_sweep_is_not_over(
+    it: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is warned, and its end comes, while lapses are worked through."""
+    request = await it.active()
+    assert request.expires_at is not None
+    warning = request.expires_at - machine.WARNING
+    await planted(it, 4 * module.PORTION, lapses_at=warning + timedelta(seconds=1))
+    it.clock.now = warning + MINUTE
+    assert await lapses_after_an_end_that_comes_with(e.ExpiryNear, it, monkeypatch) >= 2 * module.PORTION
+    assert it.vault.ledger == {}
+
+
+async def test_a_grant_under_way_ends_by_its_end_although_a_sweep_saw_it_before(
+    it: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it.vault.will("grant", Mood.WORKS_LATE)
+    request = await it.asked()
+    await it.desk.approve(request.id, BEN, it.key())
+    await asyncio.wait_for(it.vault.asked.wait(), 5)
+    await planted(it, 4 * module.PORTION)
+    granting = await it.store.get(request.id)
+    assert granting.expires_at is not None
+    it.clock.now = granting.expires_at - MINUTE
+    assert await lapses_after_an_end_that_comes_with(e.RequestLapsed, it, monkeypatch) >= 2 * module.PORTION
+    it.vault.gate.set()
+    await it.settled()
+    assert it.vault.ledger == {}
+
+
+async def lapses_after_an_end_that_comes_with(
+    kind: type[e.Event], it: Rig, monkeypatch: pytest.MonkeyPatch
+) -> int:
+    """How much of what can wait is done after the end that is ordered in one sweep.
+
+    Time passes the end once the first fact of this kind is recorded in that sweep.
+    """
+    record, passed = it.store.record, False
+    seen: list[type[e.Event]] = []
+
+    async def slowly(request: Request, *events: e.Event, **more: object) -> Request:
+        nonlocal passed
+        recorded = await record(request, *events, **more)  # type: ignore[arg-type]  # passed on as they came
+        seen.append(type(events[0]))
+        if isinstance(events[0], kind) and not passed:
+            passed = True
+            it.clock.forward(15 * MINUTE)
+        return recorded
+
+    monkeypatch.setattr(it.store, "record", slowly)
+    await it.keeper.sweep()
+    assert e.RevokeOrdered in seen, "in this sweep, not in the next one"
+    return seen[seen.index(e.RevokeOrdered) :].count(e.RequestLapsed)

@@ -35,6 +35,29 @@ async def test_an_access_whose_due_moment_was_wiped_ends_all_the_same(it: Rig) -
     assert await it.state(request.id) is State.AWAITING_REVIEW
 
 
+@pytest.mark.parametrize("put", ["state = 'gone-mad'", "due_at = -4000000000000000000"])
+async def test_a_row_that_somebody_filled_with_what_it_cannot_hold_keeps_nothing_from_ending(
+    it: Rig, put: str
+) -> None:
+    """Not even itself: what it says of itself decides, and the server starts over it."""
+    mad, sound = await it.active(), await it.active()
+    await it.tampered(f"UPDATE requests SET {put} WHERE id = '{mad.id}'")
+    it.clock.forward(HOUR)
+    await it.boot()
+    assert it.vault.ledger == {}
+    assert {await it.state(mad.id), await it.state(sound.id)} == {State.AWAITING_REVIEW}
+    assert it.keeper.is_fresh(it.clock.now)
+
+
+async def test_an_access_whose_state_was_falsified_is_known_by_its_mark_and_ended(it: Rig) -> None:
+    mad = await it.active()
+    it.vault.foreign("bg-acme-zzzzzz")
+    await it.tampered("UPDATE requests SET state = 'gone-mad'")
+    await it.keeper.reconcile()
+    assert it.vault.ledger == {}
+    assert [record.request for record in await it.told(e.OrphanFound)].count(mad.id) == 1
+
+
 async def test_a_new_grant_that_the_list_does_not_show_yet_is_not_gone(it: Rig) -> None:
     request = await it.active()
     lease = it.vault.ledger.pop(request.mark)

@@ -79,7 +79,8 @@ async def test_what_is_due_comes_most_overdue_first_and_nothing_else_comes(store
     assert ids(await store.due(NOW + 30 * MINUTE, MANY)) == ["BG-000001", "BG-000002", "BG-000000"]
     assert ids(await store.due(NOW + 10 * MINUTE - timedelta(microseconds=1), MANY)) == []
     (first,) = await store.due(NOW + 10 * MINUTE, MANY)
-    assert first == Due(RequestId("BG-000001"), State.AWAITING_MFA, "vault")
+    moment = t.microseconds(NOW + 10 * MINUTE)
+    assert first == Due(RequestId("BG-000001"), State.AWAITING_MFA, "vault", moment)
 
 
 async def test_of_what_is_being_revoked_as_much_of_each_backend_is_due_as_was_asked_for(store: Store) -> None:
