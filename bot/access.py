@@ -18,7 +18,7 @@ from typing import Final
 from bot.backends import Backend, Manual
 from bot.core import events as e
 from bot.core.errors import BackendError, BackendRefused, BackendUnavailable, Stale
-from bot.core.model import Handoff, Lease, Mark, Order, PersonId, Request, RequestId, Secret, State, Why
+from bot.core.model import HELD, Handoff, Lease, Mark, Order, PersonId, Request, RequestId, Secret, State, Why
 from bot.mfa import Vault
 from bot.store import Store
 from bot.store.also import Step, keep_handoff
@@ -157,13 +157,21 @@ class Access:
         tries, gone = 1, await self._revoke(backend, order) is None
         while not gone:
             await self._pause(retry_after(tries).total_seconds())
-            request = await self._store.get(request.id)
-            if request.state is State.REVOKING:  # its own failed attempts are told
+            request = await self._as_it_is(request)
+            if request.state in HELD:  # its own failed attempts are told
                 gone = await self._revoke(backend, order) is None
             else:
-                gone = await self.end_unexplained(backend, order, request.id)
+                gone = await self._is_ended_late(order, request)
             tries += 1
-        return await self._store.get(request.id)
+        return await self._as_it_is(request)
+
+    async def _is_ended_late(self, order: Order, request: Request) -> bool:
+        """Whether it is gone and told. A database that fails for a moment must not end the trying."""
+        try:
+            return await self.end_unexplained(request.terms.backend, order, request.id)
+        except Exception:
+            log.exception("What landed late of %s could not be told; it is tried again.", request.id)
+            return False
 
     async def take(self, request: Request) -> Request:
         """One attempt to end the access of a request in REVOKING, and the record of how it went."""
@@ -204,16 +212,30 @@ class Access:
         """
         mark = order.mark
         if mark not in self._unexplained:
-            self._unexplained[mark] = ""
-            await self._store.note(e.OrphanFound(backend=backend, mark=mark, about=about))
+            await self._tell(mark, "", e.OrphanFound(backend=backend, mark=mark, about=about))
         error = await self._revoke(backend, order)
         if error is None:
-            if self._unexplained.pop(mark, None) is not None:  # else another attempt was faster, and said so
-                await self._store.note(e.OrphanEnded(backend=backend, mark=mark))
+            if mark in self._unexplained:  # else another attempt was faster, and said so
+                await self._tell(mark, None, e.OrphanEnded(backend=backend, mark=mark))
         elif error != self._unexplained.get(mark, error):
-            self._unexplained[mark] = error
-            await self._store.note(e.OrphanRemains(backend=backend, mark=mark, error=error))
+            await self._tell(mark, error, e.OrphanRemains(backend=backend, mark=mark, error=error))
         return mark not in self._unexplained
+
+    async def _tell(self, mark: Mark, now: str | None, fact: e.Event) -> None:
+        """Records a fact once, however many find it. What could not be recorded, the next attempt tells."""
+        before = self._unexplained.get(mark)
+        self._remember(mark, now)
+        try:
+            await self._store.note(fact)
+        except Exception:
+            self._remember(mark, before)
+            raise
+
+    def _remember(self, mark: Mark, error: str | None) -> None:
+        if error is None:
+            self._unexplained.pop(mark, None)
+        else:
+            self._unexplained[mark] = error
 
     async def _revoke(self, name: str, order: Order) -> str | None:
         provider = self._providers.get(name)

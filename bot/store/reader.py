@@ -319,7 +319,7 @@ class Reader:
             return await self._requests(connection, query)
 
     async def _requests(self, connection: AsyncConnection, query: Select[Any]) -> list[Request]:
-        # Only what is decoded: a column beside it that somebody filled must not keep the body from being read.
+        # Only what is decoded: whatever somebody put into a column beside it, the body can be read.
         bodies = await connection.scalars(query.with_only_columns(t.requests.c.body))
         found = [_request(body) for body in bodies]
         return await self._with_words(connection, found)

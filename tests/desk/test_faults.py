@@ -1,6 +1,7 @@
 """Providers that fail and processes that die: whatever happens, no access is left and none is adopted."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -224,6 +225,37 @@ async def test_what_lands_late_and_is_found_by_the_look_at_the_providers_is_told
     await it.settled()
     assert it.vault.ledger == {}
     assert [len(await it.told(kind)) for kind in (e.OrphanFound, e.OrphanRemains, e.OrphanEnded)] == [1, 1, 1]
+
+
+async def test_what_lands_late_is_tried_until_it_is_gone_although_the_database_fails_meanwhile(
+    it: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the look at the request nor the record of what was found may end the trying."""
+    it.vault.will("grant", Mood.WORKS_LATE)
+    it.vault.will("revoke", Mood.LIES, Mood.IS_SILENT, Mood.IS_SILENT)
+    request = await granting(it)
+    await it.desk.revoke(request.id, DORA, "", it.key())
+    await it.until_left(State.REVOKING, request.id)
+    fails_once(it, monkeypatch, "get", lambda *_asked: len(it.pauses) == 1)
+    fails_once(it, monkeypatch, "note", lambda fact: isinstance(fact, e.OrphanFound))
+    it.vault.gate.set()
+    await it.settled()
+    assert it.vault.ledger == {}
+    assert [len(await it.told(kind)) for kind in (e.OrphanFound, e.OrphanEnded)] == [1, 1]
+
+
+def fails_once(it: Rig, monkeypatch: pytest.MonkeyPatch, verb: str, which: Callable[..., bool]) -> None:
+    """The first call of the store's `verb` that is such a one fails, as when the database restarts."""
+    real, failed = getattr(it.store, verb), False
+
+    async def failing(*args: object, **more: object) -> object:
+        nonlocal failed
+        if not failed and which(*args):
+            failed = True
+            raise OSError("disk I/O error")
+        return await real(*args, **more)
+
+    monkeypatch.setattr(it.store, verb, failing)
 
 
 # --- revoking -------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What is not taken at its word: the schedule's column, a provider's answer, a signer without memory."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from bot.store.also import enrol
 from tests.core.samples import ANNA, BEN, DORA, MINUTE
 from tests.desk.pretend import Mood
 from tests.desk.rig import Rig
+from tests.desk.test_faults import fails_once
 
 HOUR = timedelta(hours=1)
 
@@ -119,6 +121,22 @@ async def test_an_orphan_that_cannot_be_ended_is_said_once_per_reason(it: Rig) -
     ]
     assert errors == ["The provider gave no answer.", "The provider said no."]
     assert it.vault.ledger == {}
+
+
+@pytest.mark.parametrize("fact", [e.OrphanFound, e.OrphanRemains, e.OrphanEnded])
+async def test_an_alarm_about_an_orphan_that_could_not_be_recorded_is_told_by_the_next_look(
+    it: Rig, fact: type[e.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it.vault.foreign("bg-acme-zzzzzz")
+    (lease,) = await it.vault.live()
+    it.vault.will("revoke", *[Mood.REFUSES] * (1 if fact is e.OrphanFound else 2))
+    fails_once(it, monkeypatch, "note", lambda told: isinstance(told, fact))
+    for _ in range(4):
+        with suppress(OSError):
+            await it.access.end_unexplained("vault", lease.as_order(), None)
+    kinds = (e.OrphanFound, e.OrphanRemains, e.OrphanEnded)
+    told = [type(record.event) for record in await it.history() if isinstance(record.event, kinds)]
+    assert told[: len(kinds)] == list(kinds)
 
 
 async def test_the_operators_token_lifts_a_lock_out(it: Rig) -> None:
