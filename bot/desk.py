@@ -411,9 +411,9 @@ class Desk:
     async def _ends_what_it_grants(self, backend: str) -> None:
         """Nothing new where an end is overdue: it might not end either."""
         stuck = await self.store.stuck_at(backend)
-        if stuck:
+        if stuck is not None:
             raise Refused(
-                f"No new access is granted at {backend}: the end of {stuck[0].id} there is overdue and not "
+                f"No new access is granted at {backend}: the end of {stuck} there is overdue and not "
                 "confirmed. Security was told what to do; try again once it has ended, or ask for something "
                 "at another backend.",
                 code="backend_stuck",

@@ -6,15 +6,15 @@ installation are touched; adapters show no others.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from bot.access import TOLERANCE, Access, Provider
 from bot.core import events as e
 from bot.core.errors import BackendError, Stale
-from bot.core.model import HELD, Lease, Request, Why
+from bot.core.model import HELD, Lease, Request, RequestId, Why
 from bot.store import Store
 
 log = logging.getLogger(__name__)
@@ -52,17 +52,19 @@ class Reconciler:
         """Compares all providers at once: one that is silent, or fails, holds up no other."""
         async with asyncio.TaskGroup() as group:
             for name in self._providers:
-                group.create_task(self._survive(name))
+                group.create_task(self._survive(self._reconcile(name), name))
 
-    async def _survive(self, name: str) -> None:
+    async def _survive(self, work: Coroutine[Any, Any, object], what: str) -> None:
         try:
             with suppress(Stale):  # somebody was faster; the next look sees what they did
-                await self._reconcile(name)
+                await work
         except Exception:
-            log.exception("The look at %s could not be finished; the next one comes soon.", name)
+            log.exception("The look at %s could not be finished; the next one comes soon.", what)
 
     async def _reconcile(self, name: str) -> None:
-        expected = await self._store.active_at(name)
+        expected: list[Request] = []
+        for id in await self._store.ids_active_at(name):
+            await self._survive(self._read(id, expected), id)
         held = await self._store.marks_held()
         try:
             async with asyncio.timeout(LIVE_DEADLINE.total_seconds()):
@@ -80,8 +82,10 @@ class Reconciler:
         await self._end_unexplained(name, [lease for lease in leases if lease.mark not in held])
         found = {lease.mark: lease for lease in leases}
         for request in expected:
-            with suppress(Stale):
-                await self._compare(request, found.get(request.mark))
+            await self._survive(self._compare(request, found.get(request.mark)), request.id)
+
+    async def _read(self, id: RequestId, into: list[Request]) -> None:
+        into.append(await self._store.get(id))
 
     async def _is_silent(self, name: str, error: str) -> None:
         if name not in self._silent:

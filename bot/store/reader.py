@@ -226,11 +226,6 @@ class Reader:
             )
             return {Mark(row.mark): Held(RequestId(row.id), row.state) for row in found}
 
-    async def active_at(self, backend: str) -> list[Request]:
-        """What should exist at `backend` now."""
-        rows = t.requests.c
-        return await self._find(select(t.requests).where(rows.backend == backend, rows.state == State.ACTIVE))
-
     async def everything(self) -> dict[RequestId, Request]:
         """Every request that can be read, for the verifier; `misfiled` names the others."""
         async with self._reading() as connection:
@@ -254,11 +249,20 @@ class Reader:
         async with self._reading() as connection:
             return [RequestId(id) for id in await connection.scalars(query)]
 
-    async def stuck_at(self, backend: str) -> list[Request]:
-        """Access at `backend` whose end is overdue and not confirmed, oldest first."""
+    async def ids_active_at(self, backend: str) -> list[RequestId]:
+        """What should exist at `backend` now; unread like what is due."""
         rows = t.requests.c
-        query = select(t.requests).where(_is_stuck(), rows.backend == backend)
-        return await self._find(query.order_by(rows.opened_at))
+        query = select(rows.id).where(rows.backend == backend, rows.state == State.ACTIVE)
+        async with self._reading() as connection:
+            return [RequestId(id) for id in await connection.scalars(query.order_by(rows.opened_at))]
+
+    async def stuck_at(self, backend: str) -> RequestId | None:
+        """The oldest access at `backend` whose end is overdue and not confirmed; unread like what is due."""
+        rows = t.requests.c
+        query = select(rows.id).where(_is_stuck(), rows.backend == backend)
+        async with self._reading() as connection:
+            found = await connection.scalar(query.order_by(rows.opened_at).limit(1))
+            return None if found is None else RequestId(found)
 
     async def backends_stuck(self) -> set[str]:
         """Where there is any."""

@@ -49,6 +49,19 @@ async def test_two_attempts_at_once_at_what_nobody_knows_are_told_once(it: Rig) 
     assert await told(it, *ORPHANS) == ["OrphanFound", "OrphanEnded"]
 
 
+async def test_one_request_that_cannot_be_read_hides_nothing_at_its_provider(it: Rig) -> None:
+    """What nobody knows is ended, what is gone is ended as gone, and what cannot be read is left alone."""
+    damaged, gone = await it.active(), await it.active()
+    await it.tampered(f"UPDATE requests SET body = '{{}}' WHERE id = '{damaged.id}'")
+    it.vault.foreign(ORPHAN)
+    del it.vault.ledger[gone.mark]
+    it.clock.now += SETTLING
+    await it.keeper.reconcile()
+    await it.settled()
+    assert set(it.vault.ledger) == {damaged.mark}
+    assert await it.state(gone.id) is State.AWAITING_REVIEW
+
+
 async def test_what_another_installation_granted_is_left_alone(it: Rig) -> None:
     """Also one whose name begins with ours, and access without any mark."""
     for mark in ("bg-umbrella-000000", "standing-access", "anna"):

@@ -60,6 +60,12 @@ async def test_nothing_new_is_granted_there_until_it_has_ended(it: Rig) -> None:
     assert (await it.approved(waiting.id)).state is not State.AWAITING_APPROVAL
 
 
+async def test_it_is_named_although_it_cannot_be_read(it: Rig) -> None:
+    request = await stuck(it)
+    await it.tampered("UPDATE requests SET body = '{}'")
+    await is_refused(it.asked(), request)
+
+
 async def test_a_failure_that_is_not_yet_stuck_refuses_nothing(it: Rig) -> None:
     request = await it.active()
     it.vault.will("revoke", Mood.IS_SILENT)
