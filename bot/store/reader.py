@@ -543,8 +543,14 @@ def _is_as_filed(row: dict[str, object]) -> bool:
     except (AssertionError, AttributeError, TypeError):  # a state without what belongs to it: never by us
         return False
     filed = {"id": request.id, "mark": request.mark, "opened_at": request.opened_at, **columns}
+    if request.state is State.ACTIVE and not request.warned and row["due_at"] == _stored(request.expires_at):
+        del filed["due_at"]  # an earlier version warned nobody
     del filed["body"]  # an earlier version may have written it with fewer fields
-    return all(row[k] == (t.microseconds(v) if isinstance(v, datetime) else v) for k, v in filed.items())
+    return all(row[k] == _stored(v) for k, v in filed.items())
+
+
+def _stored(value: object) -> object:
+    return t.microseconds(value) if isinstance(value, datetime) else value
 
 
 def _fill(value: T, texts: dict[str, Words]) -> T:
