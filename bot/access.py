@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import Final
 
 from bot.backends import Backend, Manual
+from bot.backends.outside import SENTENCE, Outside
 from bot.core import events as e
 from bot.core.errors import BackendError, BackendRefused, BackendUnavailable, Stale
 from bot.core.model import HELD, Handoff, Lease, Mark, Order, PersonId, Request, RequestId, Secret, State, Why
@@ -237,12 +238,17 @@ class Access:
         else:
             self._unexplained[mark] = error
 
+    def out_of_reach(self, request: Request) -> str | None:
+        """Why nothing can be asked of the provider from this process; None where it can."""
+        provider = self._providers.get(request.terms.backend)
+        if provider is None:
+            return _unreachable(request.terms.backend, request.mark)
+        return SENTENCE if isinstance(provider.backend, Outside) else None
+
     async def _revoke(self, name: str, order: Order) -> str | None:
         provider = self._providers.get(name)
         if provider is None:
-            return (
-                f"The backend {name} cannot be reached from here: put it back, or end {order.mark} by hand."
-            )
+            return _unreachable(name, order.mark)
         try:
             async with asyncio.timeout(REVOKE_DEADLINE.total_seconds()):
                 await provider.backend.revoke(order)
@@ -285,6 +291,10 @@ class Access:
         """The credential that `give` kept."""
         fields = json.loads(self._vault.open(sealed).reveal())
         return Handoff(tuple((label, Secret(text)) for label, text in fields))
+
+
+def _unreachable(backend: str, mark: Mark) -> str:
+    return f"The backend {backend} cannot be reached from here: put it back, or end {mark} by hand."
 
 
 def retry_after(tries: int) -> timedelta:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Final, TypedDict
 
-from bot.access import AT_ONCE
+from bot.access import AT_ONCE, Access
 from bot.config import Config
 from bot.core.errors import Stale
 from bot.core.machine import SAYS
@@ -77,7 +77,7 @@ async def revoke(
                 raise Stale(f"{request.id} {SAYS[request.state]} There is no access to end.")
             if request.state is not State.REVOKING:
                 request = await desk.revoke(request.id, OPERATOR, reason)
-            return [_row(await place.access.take(request))]
+            return [await _taken(place.access, request)]
         switch = KillSwitch(place, desk, config.installation, reason)
         await switch.order(PersonId(person) if person else None)
         if switch.orders:
@@ -135,7 +135,7 @@ class KillSwitch:
             return ordered
         async with self._hands[ordered.terms.backend]:
             try:
-                return _row(await self._place.access.take(ordered))
+                return await _taken(self._place.access, ordered)
             except Exception as error:
                 log.exception("What became of %s could not be recorded.", ordered.id)
                 sentence = f"ordered and attempted, but the outcome is not recorded ({type(error).__name__})."
@@ -151,11 +151,20 @@ class KillSwitch:
 GOES_ON: Final = "A running server goes on trying; so can you."
 
 
+async def _taken(access: Access, request: Request) -> RevokedRow:
+    """One attempt. None is recorded where none can be made from here: it would put off the server's own."""
+    because = access.out_of_reach(request)
+    return _row(await access.take(request)) if because is None else _unconfirmed(request, because)
+
+
 def _row(request: Request) -> RevokedRow:
     if request.state is State.REVOKING:
-        error = request.end.last_error if request.end else ""
-        return _as_row(request, ended=False, sentence=f"ordered, but not confirmed ({error}). {GOES_ON}")
+        return _unconfirmed(request, request.end.last_error if request.end else "")
     return _as_row(request, ended=True, sentence="ended; the provider, asked again, no longer has it.")
+
+
+def _unconfirmed(request: Request, error: str) -> RevokedRow:
+    return _as_row(request, ended=False, sentence=f"ordered, but not confirmed ({error}). {GOES_ON}")
 
 
 def _as_row(request: Request, *, ended: bool, sentence: str) -> RevokedRow:

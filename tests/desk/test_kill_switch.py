@@ -2,10 +2,13 @@
 
 import asyncio
 from copy import copy
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
 
+from bot.access import Access, Provider
+from bot.backends.outside import SENTENCE, Outside
 from bot.core import events as e
 from bot.core.model import OPERATOR, PersonId, Request, RequestId, State, Why
 from bot.operate.ending import KillSwitch, RevokedRow
@@ -159,6 +162,25 @@ async def test_an_outcome_that_cannot_be_recorded_is_said_and_the_others_are_tol
     assert (rows[first.id]["state"], rows[first.id]["ended"]) == ("revoking", False)
     assert "the outcome is not recorded (OSError)" in rows[first.id]["sentence"]
     assert rows[second.id]["ended"]
+
+
+@pytest.mark.parametrize("provider", ["not configured here", "inside the server"])
+async def test_where_nothing_can_be_asked_from_here_no_failure_is_recorded_and_the_server_ends_it_at_once(
+    it: Rig, provider: str
+) -> None:
+    """A failure would put off the server's own attempt, and count towards an end that is stuck."""
+    request = await it.active()
+    there = {} if provider == "not configured here" else {"vault": Provider(Outside(), {})}
+    here = Access(it.store, there, it.office.vault, it.grant_deadline)
+    pressed = KillSwitch(replace(it.office, access=here), switch(it)._desk, INSTALLATION, "Stolen.")
+    row = (await killed(it, pressed=pressed))[request.id]
+    because = SENTENCE if there else "The backend vault cannot be reached from here: put it back, or end "
+    assert (row["state"], row["ended"]) == ("revoking", False)
+    assert row["sentence"].startswith(f"ordered, but not confirmed ({because}")
+    assert await it.told(e.RevokeFailed) == []
+    await it.sweep()
+    assert it.vault.ledger == {}
+    assert await it.state(request.id) is State.AWAITING_REVIEW
 
 
 async def test_a_proof_that_it_is_gone_counts_although_another_process_failed_meanwhile(it: Rig) -> None:
