@@ -271,7 +271,7 @@ async def test_a_row_of_words_is_read_as_stored_whatever_it_is(store: Store, own
 async def test_a_row_from_before_there_were_warnings_does_not_contradict_itself(
     store: Store, owner: AsyncEngine
 ) -> None:
-    """It comes due at its end; and once it was warned, or at any other moment, that is a contradiction."""
+    """It comes due at its end; at any other moment that is a contradiction."""
     request = await live(store, PATHS[State.ACTIVE][0])
     assert request.expires_at is not None
     await _put(owner, "requests", id=request.id, due_at=request.expires_at)
