@@ -11,6 +11,16 @@ from tests.store.conftest import kind
 
 __all__ = ["cluster", "kind"]
 
+QUICK = {"test_at_once", "test_stories"}
+"""What `make test` runs on PostgreSQL too; `make test-heavy` runs all of it there."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        here = item.path.parent == Path(__file__).parent
+        if here and "postgres" in item.name and item.path.stem not in QUICK:
+            item.add_marker(pytest.mark.heavy)
+
 
 @pytest.fixture(autouse=True)
 def database(kind: str) -> str:

@@ -11,6 +11,9 @@ from tests.store.conftest import kind
 
 __all__ = ["cluster", "kind"]
 
+LONG = {"test_audit_channel", "test_operating", "test_rounds"}
+"""Stories that take their time; `make test-heavy` plays them."""
+
 QUICK = {"test_a_night", "test_on_postgres", "test_restored"}
 """Stories that `make test` plays on PostgreSQL too; `make test-heavy` plays all of them there."""
 
@@ -21,8 +24,11 @@ OVER_HTTP = {"test_a_night", "test_http"}
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == Path(__file__).parent:
-            spared = ("postgres" in item.name and item.path.stem not in QUICK) or (
-                "-http" in item.name and item.path.stem not in OVER_HTTP
+            stem = item.path.stem
+            spared = (
+                stem in LONG
+                or ("postgres" in item.name and stem not in QUICK)
+                or ("-http" in item.name and stem not in OVER_HTTP)
             )
             if spared:
                 item.add_marker(pytest.mark.heavy)

@@ -206,6 +206,7 @@ async def test_what_is_stuck_is_named_with_what_to_do_by_hand_and_nothing_new_is
     form = await it.form()
     await it.fill(form)
     assert f"the end of {request.id} there is overdue" in str(await form.submit())
+    await form.close()
 
     it.truth.is_deaf(deaf=False)
     it.truth.take(request.mark)
