@@ -373,8 +373,7 @@ async def test_every_screen_is_accessible(chromium: Browser, demo: Demo, dark: b
         await look("window")
         await page.keyboard.press("Escape")
         await expect(visitor.window).to_have_count(0)
-        await page.locator(".thread-link").last.click()
-        await page.get_by_role("region", name="Thread").get_by_role("textbox").wait_for()
+        await visitor.open_thread(page.locator(".thread-link").last)
         await look("thread")
         await page.get_by_role("button", name="Close thread").click()
         if phone:

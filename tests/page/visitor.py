@@ -1,9 +1,10 @@
 """Somebody at the page: finds things as a person does, by their names, and uses them."""
 
 import re
+from contextlib import suppress
 from typing import Self
 
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Error, Locator, Page, expect
 
 
 class Visitor:
@@ -50,6 +51,17 @@ class Visitor:
         await (
             self.page.get_by_role("navigation", name="Channels").get_by_role("link", name=name).first.click()
         )
+
+    async def open_thread(self, link: Locator) -> None:
+        """Press it until the thread is there: a list that is drawn anew may take it from under the finger."""
+        field = self.page.get_by_role("region", name="Thread").get_by_role("textbox")
+        for _ in range(2):
+            await link.click()
+            with suppress(Error):
+                await field.wait_for(timeout=4_000)
+                return
+        await link.click()
+        await field.wait_for()
 
     async def say(self, words: str) -> None:
         """Write and send."""
