@@ -17,7 +17,10 @@ KNOWS: dict[str, set[str]] = {
     "bot.mfa": {"bot.core"},
     "bot.store": {"bot.core", "bot.audit"},
     "bot.backends": {"bot.core"},
-    "bot.access": {"bot.core", "bot.store", "bot.mfa", "bot.backends:Backend", "bot.backends:Manual"},
+    "bot.access": {
+        *("bot.core", "bot.store", "bot.mfa", "bot.backends:Backend", "bot.backends:Manual"),
+        "bot.backends.outside",
+    },
     "bot.factors": {"bot.core", "bot.store", "bot.mfa"},
     "bot.desk": {"bot.core", "bot.store", "bot.mfa", "bot.access", "bot.factors"},
     "bot.reconciler": {"bot.core", "bot.store", "bot.access"},
@@ -36,7 +39,8 @@ KNOWS: dict[str, set[str]] = {
     },
     "bot.operate": {
         *("bot.core", "bot.config", "bot.store", "bot.mfa", "bot.backends", "bot.audit", "bot.desk"),
-        *("bot.office", "bot.check", "bot.slack.connect", "bot.slack.facts", "bot.access:AT_ONCE"),
+        *("bot.office", "bot.check", "bot.slack.connect", "bot.slack.facts"),
+        *("bot.access:Access", "bot.access:AT_ONCE"),
     },
     "bot.sandbox": set(),
     "bot.demo": {

@@ -11,13 +11,13 @@ from tests.store.conftest import kind
 
 __all__ = ["cluster", "kind"]
 
-LONG = {"test_audit_channel", "test_operating", "test_rounds"}
+LONG = {"test_audit_channel", "test_http", "test_on_postgres", "test_operating", "test_rounds"}
 """Stories that take their time; `make test-heavy` plays them."""
 
-QUICK = {"test_a_night", "test_on_postgres", "test_restored"}
+QUICK = {"test_a_night", "test_restored"}
 """Stories that `make test` plays on PostgreSQL too; `make test-heavy` plays all of them there."""
 
-OVER_HTTP = {"test_a_night", "test_http"}
+OVER_HTTP = {"test_a_night"}
 """The same for HTTP."""
 
 
