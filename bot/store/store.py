@@ -8,9 +8,12 @@ The history itself is the queue of what must still be told: each reader (audit c
 keeps a cursor into it, so nothing can be recorded and then forgotten to be sent.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import ParamSpec, TypeVar
 
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -28,6 +31,29 @@ from bot.store.engine import one_writer
 from bot.store.reader import Clock, Reader, Within, columns_of
 
 _Change = tuple[e.Event, Request | None, Request | None]
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _to_the_end(write: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[None, None, R]]:
+    """A write that has begun ends, also when whoever asked for it is cancelled; then they are.
+
+    SQLite is asked in a thread: a transaction that is left in the middle keeps its lock until the collector
+    comes by, and until then nobody writes.
+    """
+
+    @functools.wraps(write)
+    async def whole(*args: P.args, **kwargs: P.kwargs) -> R:
+        task = asyncio.ensure_future(write(*args, **kwargs))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.gather(task, return_exceptions=True)
+            raise
+
+    return whole
 
 
 class Raced(Stale):
@@ -52,6 +78,7 @@ class Store(Reader):
         """Calls `wake()` after every commit, so that readers need not poll."""
         self._listeners.append(wake)
 
+    @_to_the_end
     async def begin_history(self, installation: str, origin: str) -> None:
         """Makes the first entry of a new database; does nothing to one that has it.
 
@@ -75,6 +102,7 @@ class Store(Reader):
                     "Name another one in BREAKGLASS_DATABASE_URL, or mend `installation` in the file."
                 )
 
+    @_to_the_end
     async def open(self, event: e.RequestOpened, *more: e.Event, also: Iterable[Step] = ()) -> Request:
         """Begins a request and applies `more` to it."""
         async with self._writing() as connection:
@@ -93,6 +121,7 @@ class Store(Reader):
             await self._steps(connection, also, at)
         return request
 
+    @_to_the_end
     async def record(self, request: Request, *events: e.Event, also: Iterable[Step] = ()) -> Request:
         """Applies `events` to `request`, which must not have changed meanwhile.
 
@@ -122,6 +151,7 @@ class Store(Reader):
             await self._steps(connection, also, at)
         return after
 
+    @_to_the_end
     async def note(self, *events: e.Event, also: Iterable[Step] = ()) -> None:
         """Records facts that change no request."""
         async with self._writing() as connection:
@@ -129,6 +159,7 @@ class Store(Reader):
             await self._append(connection, [(event, None, None) for event in events], at)
             await self._steps(connection, also, at)
 
+    @_to_the_end
     async def do(self, *steps: Step) -> None:
         """Runs steps that are no facts of the history (cursors, housekeeping)."""
         async with self._writing(quiet=True) as connection:
@@ -179,6 +210,7 @@ class Store(Reader):
 
         await self.do(keep)
 
+    @_to_the_end
     async def keep_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Stores a signed checkpoint."""
 

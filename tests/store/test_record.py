@@ -1,6 +1,7 @@
 """The one door: all of it or nothing, the first of two, no gap, and only ever more."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
@@ -284,3 +285,19 @@ async def test_what_people_typed_stands_in_no_line_of_the_history(store: Store) 
     last = (await store.records(3, 4))[0].event
     assert isinstance(last, e.RequestDenied)
     assert last.reason.text == "because of the secret plan", "whoever may read it joins it"
+
+
+async def test_whoever_is_cancelled_in_the_middle_of_a_write_leaves_the_database_free(store: Store) -> None:
+    """At whatever moment that is: without the collector's help nobody else could write any more."""
+    gc.disable()
+    try:
+        for turns in range(40):
+            writing = asyncio.create_task(store.note(e.ServerStopped()))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+            async with asyncio.timeout(5):
+                await store.note(e.ServerStopped())
+    finally:
+        gc.enable()
