@@ -223,9 +223,7 @@ class Contract:
 
     async def test_a_live_session_is_cut_at_revoke(self, rig: Rig) -> None:
         if rig.no_sessions:
-            pytest.skip(
-                rig.no_sessions
-            )  # the rig's own reason: IAM judges each call, so there is nothing to cut
+            pytest.skip(rig.no_sessions)  # its own reason, such as: each call is judged anew
         order = order_for(rig)
         alive = await rig.open_session(await rig.backend.grant(order))
         assert await alive()
@@ -299,7 +297,7 @@ class Contract:
     async def test_what_ends_it_by_hand_is_one_line_that_names_the_mark_and_no_secret(self, rig: Rig) -> None:
         """Asked when the provider does not answer, and knowing only the mark, the principal and the scope."""
         if not isinstance(rig.backend, Manual):
-            pytest.skip("the adapter does not say how access is ended by hand")
+            pytest.skip("it says nothing of ending by hand")  # an optional ability: see `Manual`
         order = order_for(rig)
         lease = await rig.backend.grant(order)
         rig.cut()
