@@ -145,7 +145,7 @@ class Access:
             ordered = await self._store.record(request, e.RevokeOrdered(why=why, detail=detail))
         except Stale:
             return await self._take_again(request)  # revoked meanwhile
-        return await self.take(ordered)
+        return await self.take(ordered, just_ordered=True)
 
     async def _take_again(self, request: Request) -> Request:
         """Takes away what was answered after its end was ordered, until it is gone.
@@ -174,13 +174,16 @@ class Access:
             log.exception("What landed late of %s could not be told; it is tried again.", request.id)
             return False
 
-    async def take(self, request: Request) -> Request:
-        """One attempt to end the access of a request in REVOKING, and the record of how it went."""
+    async def take(self, request: Request, *, just_ordered: bool = False) -> Request:
+        """One attempt to end the access of a request in REVOKING, and the record of how it went.
+
+        It is looked at again first, unless it was ordered a moment ago: nobody can have attempted it before.
+        """
         if request.state is not State.REVOKING or request.id in self._taking:
             return request
         self._taking.add(request.id)
         try:
-            current = await self._as_it_is(request)
+            current = request if just_ordered else await self._as_it_is(request)
             if current.version != request.version:
                 return current  # an attempt came between the caller's look and this one, and was recorded
             error = await self._revoke(request.terms.backend, order_for(request))

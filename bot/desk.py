@@ -183,7 +183,6 @@ class Desk:
                 incident=ask.incident.strip(),
             )
             self._is_open()
-            await self._ends_what_it_grants(terms.backend)
             ending = self._ending(terms, ask.person)
             request_id = new_request_id()
             opened = e.RequestOpened(
@@ -203,7 +202,7 @@ class Desk:
                 scenario_title=scenario.title,
             )
             more: list[e.Event] = []
-            steps = [also.first_time(key) for key in ask.keys]
+            steps = [*(also.first_time(key) for key in ask.keys), also.ends_at(terms.backend)]
             if terms.mfa is Mfa.NONE:
                 more.append(e.MfaNotRequired(actor=ask.person))
             elif ask.code:
@@ -221,10 +220,12 @@ class Desk:
             await self._is_in_time(request)
             proof, used = await self.factors.prove(person, code)
             event: e.Event = e.ProofAccepted(actor=person, proof=proof)
+            steps = [used, also.first_time(key)]
             if request.state is State.APPROVED_STALE:
                 await self._may_grant(request)
                 event = e.Activated(actor=person, proof=proof, expires_at=self.store.now() + request.duration)
-            request = await self.store.record(request, event, also=[used, also.first_time(key)])
+                steps.append(also.ends_at(request.terms.backend))
+            request = await self.store.record(request, event, also=steps)
         return self._carry_on(request)
 
     @_from_the_top
@@ -237,13 +238,6 @@ class Desk:
             return await self.store.record(request, event, also=[also.first_time(key)])
 
     # --- deciding ---------------------------------------------------------------------------------------
-
-    async def may_approve(self, id: RequestId, person: PersonId, key: str) -> Request:
-        """Whether `person` may approve now: asked before a form for their code is shown."""
-        async with self._refusals("approve", person, id, (key,)):
-            request = await self.store.get(id)
-            rules.may_approve(request, person, await self._roster_of(request, person))
-            return request
 
     @_from_the_top
     async def approve(self, id: RequestId, person: PersonId, key: str, code: str = "") -> Request:
@@ -258,7 +252,7 @@ class Desk:
             tier = rules.may_approve(request, person, roster)
             await self._is_in_time(request)
             await self._may_grant(request, roster, e.ApprovalGiven(actor=person, tier=tier))
-            steps = [also.first_time(key)]
+            steps = [also.first_time(key), also.ends_at(request.terms.backend)]
             proof = None
             if request.terms.approver_mfa is not Mfa.NONE:
                 proof, used = await self.factors.prove(person, code)
@@ -388,7 +382,6 @@ class Desk:
             await self.store.record(request, e.RequestLapsed(because=refusal.sentence))
             raise
         self._is_open()
-        await self._ends_what_it_grants(request.terms.backend)
 
     async def _is_in_time(self, request: Request) -> None:
         """The keeper lets requests lapse; when it is late, a late yes or code must not count either.
@@ -406,18 +399,6 @@ class Desk:
             raise Refused(
                 f"No new access is granted right now: {because} What is active still ends on time.",
                 code="closed",
-            )
-
-    async def _ends_what_it_grants(self, backend: str) -> None:
-        """Nothing new where an end is overdue: it might not end either."""
-        stuck = await self.store.stuck_at(backend)
-        if stuck is not None:
-            raise Refused(
-                f"No new access is granted at {backend}: the end of {stuck} there is overdue and not "
-                "confirmed. Security was told what to do; try again once it has ended, or ask for something "
-                "at another backend.",
-                code="backend_stuck",
-                field="access",
             )
 
     async def _roster_of(self, request: Request, person: PersonId) -> Roster:

@@ -158,9 +158,9 @@ class Keeper:
         if request.state is State.GRANTING:
             self._spawn(self._access.give(request))
         else:
-            self._attempt(request)
+            self._attempt(request, just_ordered=True)
 
-    def _attempt(self, request: Request) -> None:
+    def _attempt(self, request: Request, *, just_ordered: bool = False) -> None:
         """One attempt to end an access, beside everything else."""
         backend = request.terms.backend
         self._attempts[backend] += 1
@@ -172,7 +172,7 @@ class Keeper:
             if self._attempts[backend] == AT_ONCE - 1 and not attempt.cancelled() and attempt.result():
                 self._wake.set()
 
-        self._spawn(self._access.take(request)).add_done_callback(done)
+        self._spawn(self._access.take(request, just_ordered=just_ordered)).add_done_callback(done)
 
     def _has_a_hand_free(self, backend: str) -> bool:
         return self._attempts[backend] < AT_ONCE
@@ -273,7 +273,7 @@ class Keeper:
     async def _order_end(self, request: Request, why: Why, detail: str = "") -> None:
         ordered = await self._store.record(request, e.RevokeOrdered(why=why, detail=detail))
         if self._has_a_hand_free(ordered.terms.backend):
-            self._attempt(ordered)
+            self._attempt(ordered, just_ordered=True)
 
     # --- who left ---------------------------------------------------------------------------------------
 

@@ -10,11 +10,11 @@ import json
 import types
 import typing
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeVar
 
 from bot.core import events as e
@@ -23,6 +23,8 @@ from bot.core.model import Request, RequestId, Secret, Words
 VERSION = 1
 
 T = TypeVar("T")
+K = TypeVar("K")
+V = TypeVar("V")
 
 Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
 
@@ -108,85 +110,151 @@ def dumps(value: Json) -> bytes:
     return text.encode()
 
 
-def encode(value: object) -> Json:  # noqa: PLR0911  one line per kind of value reads better than a table
-    """`value` (a fact, a request, or part of one) as JSON values."""
-    match value:
-        case None | bool() | Enum():
-            return value.value if isinstance(value, Enum) else value
-        case int():
-            return value
-        case str():
-            return unicodedata.normalize("NFC", value)
-        case datetime():
-            return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        case timedelta():
-            return value // timedelta(microseconds=1)
-        case Words():
-            return value.commitment
-        case Mapping():
-            return {str(encode(key)): encode(item) for key, item in value.items()}
-        case tuple() | list():
-            return [encode(item) for item in value]
-        case _ if is_dataclass(value) and not isinstance(value, Secret | type):
-            return {f.name: encode(getattr(value, f.name)) for f in fields(value)}
-    raise TypeError(f"{type(value).__name__} has no place in the history")
+def encode(value: object) -> Json:
+    """`value` (a fact, a request, or part of one) as JSON values.
+
+    Raises:
+        TypeError: it has no place in the history.
+    """
+    return _writer(type(value))(value)
 
 
 def decode(kind: type[T], value: Json) -> T:
     """The inverse of `encode`, guided by the annotations of `kind`.
 
     Raises:
-        ValueError, KeyError, TypeError: `value` does not have that shape.
+        ValueError, KeyError, TypeError, AttributeError: `value` does not have that shape.
     """
-    return typing.cast("T", _decode(kind, value))
+    return typing.cast("T", _reader(kind)(value))
 
 
-def _decode(kind: Any, value: Any) -> Any:  # noqa: ANN401, C901, PLR0911  one line per kind of annotation
-    origin = typing.get_origin(kind)
+def words_in(value: object) -> list[Words]:
+    """Every `Words` inside a fact, a line or a request."""
+    if isinstance(value, Words):
+        return [value]
+    if isinstance(value, tuple):
+        return [words for item in value for words in words_in(item)]
+    return [words for name in _worded(type(value)) for words in words_in(getattr(value, name))]
+
+
+def with_texts(value: T, texts: Mapping[str, Words]) -> T:
+    """`value` with the texts of its `Words`, by commitment, where they are still there."""
+    return typing.cast("T", _with_texts(value, texts))
+
+
+def _with_texts(value: Any, texts: Mapping[str, Words]) -> Any:  # noqa: ANN401  any part of a fact
+    if isinstance(value, Words):
+        return texts.get(value.commitment, value)
+    if isinstance(value, tuple):
+        return tuple(_with_texts(item, texts) for item in value)
+    names = _worded(type(value))
+    return replace(value, **{n: _with_texts(getattr(value, n), texts) for n in names}) if names else value
+
+
+# --- how each kind of value is written, read and searched -------------------------------------------------
+
+
+def _once_for_each(make: Callable[[K], V]) -> Callable[[K], V]:
+    """Annotations are slow to look at, and there are few: each is looked at once."""
+    return cache(make)
+
+
+@_once_for_each
+def _writer(kind: type) -> Callable[[Any], Json]:  # noqa: PLR0911  one line per kind of value reads better
+    if issubclass(kind, Enum):
+        return lambda value: encode(value.value)
+    if issubclass(kind, types.NoneType | bool | int):
+        return lambda value: value
+    if issubclass(kind, str):
+        return lambda value: unicodedata.normalize("NFC", value)
+    if issubclass(kind, datetime):
+        return lambda value: _written(value.astimezone(UTC))
+    if issubclass(kind, timedelta):
+        return lambda value: value // timedelta(microseconds=1)
+    if issubclass(kind, Words):
+        return lambda value: value.commitment
+    if issubclass(kind, Mapping):
+        return lambda value: {str(encode(key)): encode(item) for key, item in value.items()}
+    if issubclass(kind, tuple | list):
+        return lambda value: [encode(item) for item in value]
+    if is_dataclass(kind) and not issubclass(kind, Secret):
+        names = [f.name for f in fields(kind)]
+        return lambda value: {name: encode(getattr(value, name)) for name in names}
+    raise TypeError(f"{kind.__name__} has no place in the history")
+
+
+@_once_for_each
+def _reader(kind: Any) -> Callable[[Any], Any]:  # noqa: ANN401, PLR0911  an annotation; one line per kind
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in {types.UnionType, typing.Union}:
-        inner = [option for option in typing.get_args(kind) if option is not types.NoneType]
-        return None if value is None else _decode(inner[0], value)
+        some = _reader(next(option for option in inner if option is not types.NoneType))
+        return lambda value: None if value is None else some(value)
     if origin is tuple:
-        return tuple(_decode(typing.get_args(kind)[0], item) for item in value)
+        item = _reader(inner[0])
+        return lambda value: tuple(map(item, value))
     if origin is Mapping:
-        return {key: _decode(typing.get_args(kind)[1], item) for key, item in value.items()}
+        item = _reader(inner[1])
+        return lambda value: {key: item(value[key]) for key in value}
     if isinstance(kind, typing.NewType):
-        return _decode(kind.__supertype__, value)
+        return _reader(kind.__supertype__)
     if kind is Words:
-        return Words(value)
+        return Words
     if kind is datetime:
-        return datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+        return _moment
     if kind is timedelta:
-        return timedelta(microseconds=value)
-    if isinstance(kind, type) and is_dataclass(kind):
-        hints = _hints(kind)
-        unknown = value.keys() - hints.keys()
+        return lambda value: timedelta(microseconds=value)
+    if is_dataclass(kind):
+        return _dataclass_reader(typing.cast("type", kind))
+    if issubclass(kind, Enum):
+        return typing.cast("Callable[[Any], Any]", kind)
+    return partial(_plain, kind)
+
+
+def _dataclass_reader(kind: type) -> Callable[[Any], Any]:
+    readers = {name: _reader(hint) for name, hint in typing.get_type_hints(kind).items()}
+
+    def read(value: Any) -> Any:  # noqa: ANN401  whatever stands there
+        unknown = value.keys() - readers.keys()
         if unknown:
             raise ValueError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
-        return kind(**{name: _decode(hints[name], item) for name, item in value.items()})
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind(value)
+        return kind(**{name: readers[name](item) for name, item in value.items()})
+
+    return read
+
+
+def _moment(value: str) -> datetime:
+    found = datetime.fromisoformat(value)
+    if _written(found) != value:
+        raise ValueError(f"{value} is not how a moment is written")
+    return found
+
+
+def _written(moment: datetime) -> str:
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+
+
+def _plain(kind: type, value: object) -> object:
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise TypeError(f"expected {kind.__name__}, found {type(value).__name__}")
     return value
 
 
-@cache
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+@_once_for_each
+def _worded(kind: type) -> tuple[str, ...]:
+    """The fields of a dataclass in which `Words` can be, at any depth."""
+    if not is_dataclass(kind):
+        return ()
+    hints = typing.get_type_hints(kind)
+    return tuple(f.name for f in fields(kind) if _can_hold_words(hints[f.name]))
+
+
+def _can_hold_words(hint: Any) -> bool:  # noqa: ANN401  an annotation
+    if any(map(_can_hold_words, typing.get_args(hint))):
+        return True
+    return isinstance(hint, type) and (
+        hint is Words or bool(_worded(hint)) or any(map(_can_hold_words, hint.__subclasses__()))
+    )
 
 
 def _no_floats(text: str) -> float:
     raise ValueError(f"a float ({text}) has no place in the history")
-
-
-def words_in(value: object) -> list[Words]:
-    """Every `Words` inside a fact or a request, for the side table."""
-    match value:
-        case Words():
-            return [value]
-        case tuple():
-            return [words for item in value for words in words_in(item)]
-        case _ if is_dataclass(value) and not isinstance(value, type):
-            return [words for f in fields(value) for words in words_in(getattr(value, f.name))]
-    return []

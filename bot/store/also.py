@@ -33,6 +33,25 @@ def first_time(key: str) -> Step:
     return step
 
 
+def ends_at(backend: str) -> Step:
+    """Raises `Refused` where an end is overdue and not confirmed: anything new might not end either."""
+
+    async def step(connection: AsyncConnection, _at: datetime) -> None:
+        rows = t.requests.c
+        overdue = select(rows.id).where(t.is_stuck(), rows.backend == backend)
+        stuck = await connection.scalar(overdue.order_by(rows.opened_at).limit(1))
+        if stuck is not None:
+            raise Refused(
+                f"No new access is granted at {backend}: the end of {stuck} there is overdue and not "
+                "confirmed. Security was told what to do; try again once it has ended, or ask for something "
+                "at another backend.",
+                code="backend_stuck",
+                field="access",
+            )
+
+    return step
+
+
 def use_code(person: PersonId, time_step: int, unless: Step | None = None) -> Step:
     """Uses up the TOTP time step by compare-and-set: of two at once one wins, the other is `Refused`.
 

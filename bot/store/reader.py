@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
@@ -107,12 +107,6 @@ class StoredWords:
     commitment: str
     salt: bytes
     text: bytes
-
-
-def _is_stuck() -> ColumnElement[bool]:
-    """Read off the canonical text: in a JSON string its quotes would be escaped, so nothing imitates it."""
-    rows = t.requests.c
-    return (rows.state == State.REVOKING) & ~rows.body.contains('"stuck_since":null', autoescape=True)
 
 
 class Reader:
@@ -256,18 +250,10 @@ class Reader:
         async with self._reading() as connection:
             return [RequestId(id) for id in await connection.scalars(query.order_by(rows.opened_at))]
 
-    async def stuck_at(self, backend: str) -> RequestId | None:
-        """The oldest access at `backend` whose end is overdue and not confirmed; unread like what is due."""
-        rows = t.requests.c
-        query = select(rows.id).where(_is_stuck(), rows.backend == backend)
-        async with self._reading() as connection:
-            found = await connection.scalar(query.order_by(rows.opened_at).limit(1))
-            return None if found is None else RequestId(found)
-
     async def backends_stuck(self) -> set[str]:
-        """Where there is any."""
+        """Those at which an end is overdue and not confirmed; unread like what is due."""
         async with self._reading() as connection:
-            return set(await connection.scalars(select(t.requests.c.backend).where(_is_stuck()).distinct()))
+            return set(await connection.scalars(select(t.requests.c.backend).where(t.is_stuck()).distinct()))
 
     async def requesters(self, states: Iterable[State]) -> set[PersonId]:
         """Whose requests are in any of `states`."""
@@ -335,7 +321,7 @@ class Reader:
             some = t.words.c.commitment.in_(wanted[first : first + t.MANY])
             for row in await connection.execute(_WORDS.where(some)):
                 texts[row.commitment] = Words.stored(row.commitment, _raw(row.salt), _raw(row.text))
-        return [_fill(item, texts) for item in found]
+        return [canonical.with_texts(item, texts) for item in found]
 
     # --- the history ------------------------------------------------------------------------------------
 
@@ -551,16 +537,3 @@ def _is_as_filed(row: dict[str, object]) -> bool:
 
 def _stored(value: object) -> object:
     return t.microseconds(value) if isinstance(value, datetime) else value
-
-
-def _fill(value: T, texts: dict[str, Words]) -> T:
-    """`value` with the texts of its `Words`, where they are still there."""
-    if isinstance(value, Words):
-        return cast("T", texts.get(value.commitment, value))
-    if isinstance(value, tuple):
-        return cast("T", tuple(_fill(item, texts) for item in value))
-    if not is_dataclass(value) or isinstance(value, type):
-        return value
-    old = {f.name: getattr(value, f.name) for f in fields(value)}
-    new = {name: _fill(item, texts) for name, item in old.items()}
-    return value if all(new[name] is old[name] for name in old) else replace(value, **new)

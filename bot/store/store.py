@@ -73,6 +73,7 @@ class Store(Reader):
         super().__init__(engine, clock)
         self._policy = policy
         self._listeners: list[Callable[[], None]] = []
+        self._turn = asyncio.Lock()
 
     def on_commit(self, wake: Callable[[], None]) -> None:
         """Calls `wake()` after every commit, so that readers need not poll."""
@@ -269,7 +270,8 @@ class Store(Reader):
 
     @asynccontextmanager
     async def _writing(self, *, quiet: bool = False) -> AsyncIterator[AsyncConnection]:
-        async with self.engine.begin() as connection:
+        # Writers of one process take turns here: SQLite makes them look again and again, for up to 100 ms.
+        async with self._turn, self.engine.begin() as connection:
             await one_writer(connection)
             yield connection
         if not quiet:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ColumnElement,
     Dialect,
     Index,
     Integer,
@@ -20,6 +21,8 @@ from sqlalchemy import (
     Text,
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from bot.core.model import State
 
 MANY = 500
 """Values in one IN (...): databases have limits."""
@@ -136,6 +139,16 @@ requests = Table(
     Index("ix_requests_due_at", "due_at"),
     comment="Where each request stands: what its events add up to.",
 )
+
+
+def is_stuck() -> ColumnElement[bool]:
+    """A request whose end is overdue and not confirmed, whatever else its row holds.
+
+    Read off the canonical text: in a JSON string its quotes would be escaped, so nothing imitates it.
+    """
+    rows = requests.c
+    return (rows.state == State.REVOKING) & ~rows.body.contains('"stuck_since":null', autoescape=True)
+
 
 handoffs = Table(
     "handoffs",

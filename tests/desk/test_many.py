@@ -115,9 +115,9 @@ async def test_a_hand_that_is_free_again_takes_what_waited_for_it_and_not_at_the
         looks += 1
         return found
 
-    async def lingering(request: Request) -> Request:
+    async def lingering(request: Request, *, just_ordered: bool = False) -> Request:
         nonlocal taken, last
-        ended = await take(request)
+        ended = await take(request, just_ordered=just_ordered)
         taken, last = taken + 1, looks
         await it.until(lambda: taken >= AT_ONCE and looks > last and not it.keeper._wake.is_set())
         for _ in range(20):

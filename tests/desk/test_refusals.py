@@ -137,11 +137,12 @@ async def test_an_id_that_is_none_is_an_event_without_what_was_typed(it: Rig) ->
 
 
 async def test_looking_whether_one_may_is_an_attempt_too(it: Rig) -> None:
-    request = await it.asked()
-    assert await refused(it.desk.may_approve(request.id, ANNA, it.key())) == "self_approval"
-    assert (await it.desk.may_approve(request.id, BEN, it.key())).id == request.id
+    request = await it.active()
+    await it.revoked(request.id)
+    assert await refused(it.desk.may_review(request.id, ANNA, it.key())) == "self_review"
+    assert (await it.desk.may_review(request.id, CARA, it.key())).id == request.id
     assert len(await it.told(e.AttemptRefused)) == 1
-    assert (await it.store.get(request.id)).approvals == ()
+    assert await it.state(request.id) is State.AWAITING_REVIEW
 
 
 @pytest.mark.parametrize(
@@ -200,4 +201,4 @@ async def test_nobody_is_asked_to_say_the_code_into_the_history(it: Rig) -> None
     assert not [line for line in lines if it.secrets[ANNA].reveal().encode() in line.body]
     assert not [line for line in lines if b"replica lags" in line.body]
     assert TERMS.access.encode() in lines[-2].body
-    assert (await it.desk.may_approve(request.id, CARA, it.key())).proof is not None
+    assert (await it.store.get(request.id)).proof is not None

@@ -101,7 +101,7 @@ async def test_a_bug_behind_a_button_is_a_sentence_for_the_person(
 
     request = await it.asks()
     card = await it.card(request.id)
-    monkeypatch.setattr(it.rig.desk, "may_approve", broken)
+    monkeypatch.setattr(it.rig.desk, "approve", broken)
     outcome = await it.presses(it.ben, card, "Approve")
     assert outcome.ok
     assert it.hears(it.ben) == [FAILED]

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bot.audit.canonical import dumps, encode
 from bot.audit.checkpoint import Checkpoint
 from bot.core import events as e
+from bot.core.errors import Refused
 from bot.core.machine import due_at
 from bot.core.model import HELD, TERMINAL, Mark, Request, RequestId, State
 from bot.store import Carried, Due, Duplicate, Held, Store, UnknownRequest, also
@@ -141,9 +142,10 @@ async def test_stuck_is_what_the_request_says_and_nothing_that_only_looks_like_i
     there = await live(store, stuck, "BG-000001", terms=lookalike)
     await live(store, retried, "BG-000002", terms=replace(lookalike, backend="elsewhere"))
     await live(store, (*stuck, e.AccessEnded()), "BG-000003", terms=replace(TERMS, backend="ended"))
-    assert await store.stuck_at("vault") == there.id
-    assert await store.stuck_at("elsewhere") is None
     assert await store.backends_stuck() == {"vault"}
+    with pytest.raises(Refused, match=f"the end of {there.id} there is overdue"):
+        await store.do(also.ends_at("vault"))
+    await store.do(also.ends_at("elsewhere"), also.ends_at("ended"))
 
 
 async def test_a_backend_is_in_use_only_while_something_may_exist_there(store: Store) -> None:

@@ -44,10 +44,9 @@ def _button(counter: Counter, name: str, act: Act) -> Callable[..., Awaitable[No
 
 
 async def _approve(counter: Counter, touch: Touch, id: RequestId) -> Then | None:
-    request = await counter.desk.may_approve(id, touch.person, touch.key)
-    if not modals.needs_code(request):
-        await counter.desk.approve(id, touch.person, touch.key)
+    if await is_allowed(counter.desk.approve(id, touch.person, touch.key), _NO_CODE):
         return None
+    request = await counter.store.get(id)
     view = modals.approve_modal(request, await faces(counter, request.requester))
     return lambda: open_window(counter, touch, view, "approve", id)
 

@@ -126,8 +126,10 @@ async def outcome(what: str, work: Awaitable[T]) -> T | No:
         return No(FAILED)
 
 
-async def is_allowed(verb: Awaitable[object], missing: frozenset[str]) -> None:
+async def is_allowed(verb: Awaitable[object], missing: frozenset[str]) -> bool:
     """Asks a verb with nothing said: when it only misses words (one of `missing`), the rest is in order.
+
+    Returns whether it missed nothing, and so was done.
 
     Raises:
         Refused, Stale, Duplicate: it is not; recorded as every attempt is.
@@ -137,6 +139,8 @@ async def is_allowed(verb: Awaitable[object], missing: frozenset[str]) -> None:
     except Refused as refusal:
         if refusal.code not in missing:
             raise
+        return False
+    return True
 
 
 def log_failure(what: str, error: BaseException) -> None:

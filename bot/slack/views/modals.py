@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bot.core.model import Handoff, Mfa, Request, RequestId, Secret, State, Verdict
+from bot.core.model import Handoff, Request, RequestId, Secret, State, Verdict
 from bot.core.policy import REASON_MAX, human_duration
 from bot.slack.views import says
 from bot.slack.views.text import (
@@ -304,11 +304,6 @@ def reveal_modal(request: Request, handoff: Handoff) -> Payload:
 def refusal_modal(sentence: str, title: str = "Nothing was changed") -> Payload:
     """Why not, and what to do instead."""
     return _window(title, paragraph(sentence))
-
-
-def needs_code(request: Request) -> bool:
-    """Whether an approver must prove a second factor, so that a window follows the button."""
-    return request.terms.approver_mfa is not Mfa.NONE
 
 
 def request_id(private_metadata: str) -> RequestId:
