@@ -12,7 +12,7 @@ Rules:
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -51,6 +51,9 @@ REMEMBERED: Final = timedelta(days=2)
 
 PORTION: Final = 50
 """So much of what can wait (lapses, warnings, reviews) is done before it is asked again what must end."""
+
+TOGETHER: Final = 50
+"""So many ends are ordered in one commit; more would keep everybody else from the database for too long."""
 
 CAN_WAIT: Final = frozenset(State) - HELD
 """Nothing has to be ended for what is in these; whatever else stands there is looked at first."""
@@ -228,7 +231,12 @@ class Keeper:
         that is free again. So however much ends at once, no more than that is in memory.
         """
         well = True
-        for due in await self._store.due(now, AT_ONCE + len(self._access.taking())):
+        all_due = await self._store.due(now, AT_ONCE + len(self._access.taking()))
+        over = [due.id for due in all_due if due.state == State.ACTIVE and due not in seen]
+        ordered = await self._order_together(over, now)
+        for due in all_due:
+            if due.id in ordered:
+                continue
             if due.state == State.REVOKING:
                 if due.id not in self._access.taking() and self._has_a_hand_free(due.backend):
                     well &= await self._survive(self._act(due.id, now))
@@ -242,6 +250,26 @@ class Keeper:
                 # Put off once only: one that fails each time must not keep the sweep going for ever.
                 well &= await self._survive(self._act(due.id, now, later if new else None))
         return well
+
+    async def _order_together(self, ids: Sequence[RequestId], now: datetime) -> set[RequestId]:
+        """Orders the end of those that are over, many in one commit; returns which were.
+
+        One that cannot be read, or changes meanwhile, spoils it for those it would be ordered with: each of
+        them is then ordered by itself.
+        """
+        done: set[RequestId] = set()
+        for first in range(0, len(ids), TOGETHER):
+            try:
+                requests = await self._store.several(ids[first : first + TOGETHER])
+                over = [request for request in requests if _is_over(request, now)]
+                ordered = await self._store.record_all(over, e.RevokeOrdered(why=Why.EXPIRED))
+            except Exception as error:  # noqa: BLE001  whatever it is, the others must end
+                log.warning("Ends are ordered one by one: together they met %s.", type(error).__name__)
+                continue
+            for request in ordered:
+                done.add(request.id)
+                self._attempt_if_free(request)
+        return done
 
     async def _act(self, id: RequestId, now: datetime, later: Later | None = None) -> None:
         """Does what is due. What can wait is put off when there is a `later`."""
@@ -262,7 +290,7 @@ class Keeper:
                 await self._order_end(request, Why.UNANSWERED, "Nobody was left to carry it out.")
             case State.GRANTING if request.expires_at is not None and now >= request.expires_at:
                 await self._order_end(request, Why.EXPIRED, "The provider had not answered by then.")
-            case State.ACTIVE:
+            case State.ACTIVE:  # what could not be ordered together with others
                 await self._order_end(request, Why.EXPIRED)
             case State.REVOKING if self._has_a_hand_free(request.terms.backend):
                 self._attempt(request)
@@ -272,6 +300,9 @@ class Keeper:
 
     async def _order_end(self, request: Request, why: Why, detail: str = "") -> None:
         ordered = await self._store.record(request, e.RevokeOrdered(why=why, detail=detail))
+        self._attempt_if_free(ordered)
+
+    def _attempt_if_free(self, ordered: Request) -> None:
         if self._has_a_hand_free(ordered.terms.backend):
             self._attempt(ordered, just_ordered=True)
 
@@ -325,6 +356,10 @@ class Keeper:
         for id in await self._store.ids_in(HELD):
             if id not in self._access.taking():
                 await self._survive(self._act(id, now))
+
+
+def _is_over(request: Request, now: datetime) -> bool:
+    return request.state is State.ACTIVE and not _is_only_to_be_warned(request, now)
 
 
 def _is_only_to_be_warned(request: Request, now: datetime) -> bool:

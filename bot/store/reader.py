@@ -1,7 +1,7 @@
 """The questions asked of the database. Rule: a question never waits for a writer and never writes."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -151,6 +151,10 @@ class Reader:
         """
         async with self._reading() as connection:
             return await self._get(connection, id)
+
+    async def several(self, ids: Sequence[RequestId]) -> list[Request]:
+        """Those of these requests that there are, with their words."""
+        return await self._find(select(t.requests).where(t.requests.c.id.in_(ids)))
 
     async def _get(self, connection: AsyncConnection, id: RequestId) -> Request:
         found = await self._requests(connection, select(t.requests).where(t.requests.c.id == id))

@@ -133,23 +133,27 @@ class Store(Reader):
         """
         async with self._writing() as connection:
             at = self.now()
-            lines: list[_Change] = []
-            after = request
-            for event in events:
-                lines.append((event, after, machine.apply(after, event, at)))
-                after = lines[-1][2] or after
-            changed = await connection.execute(
-                update(t.requests)
-                .where(t.requests.c.id == request.id, t.requests.c.version == request.version)
-                .values(**columns_of(after))
-            )
-            if changed.rowcount != 1:
-                current = await self._get(connection, request.id)
-                raise Raced(f"{request.id} {machine.SAYS[current.state]}")
-            if after.state is State.REVOKING:
-                await connection.execute(delete(t.handoffs).where(t.handoffs.c.request == request.id))
+            after, lines = await self._changed(connection, request, events, at)
             await self._append(connection, lines, at)
             await self._steps(connection, also, at)
+        return after
+
+    @_to_the_end
+    async def record_all(self, requests: Sequence[Request], event: e.Event) -> list[Request]:
+        """The same for many requests in one commit: each of them, or none.
+
+        Raises:
+            Stale, Raced: for one of them. Nothing was changed.
+        """
+        async with self._writing() as connection:
+            at = self.now()
+            after: list[Request] = []
+            lines: list[_Change] = []
+            for request in requests:
+                one, its_lines = await self._changed(connection, request, [event], at)
+                after.append(one)
+                lines += its_lines
+            await self._append(connection, lines, at)
         return after
 
     @_to_the_end
@@ -229,6 +233,27 @@ class Store(Reader):
 
         async with self._writing() as connection:
             await step(connection, self.now())
+
+    async def _changed(
+        self, connection: AsyncConnection, request: Request, events: Sequence[e.Event], at: datetime
+    ) -> tuple[Request, list["_Change"]]:
+        """Sets the row of `request` to what `events` make of it. Returns that, and the lines to append."""
+        lines: list[_Change] = []
+        after = request
+        for event in events:
+            lines.append((event, after, machine.apply(after, event, at)))
+            after = lines[-1][2] or after
+        changed = await connection.execute(
+            update(t.requests)
+            .where(t.requests.c.id == request.id, t.requests.c.version == request.version)
+            .values(**columns_of(after))
+        )
+        if changed.rowcount != 1:
+            current = await self._get(connection, request.id)
+            raise Raced(f"{request.id} {machine.SAYS[current.state]}")
+        if after.state is State.REVOKING:
+            await connection.execute(delete(t.handoffs).where(t.handoffs.c.request == request.id))
+        return after, lines
 
     async def _append(self, connection: AsyncConnection, changes: Sequence["_Change"], at: datetime) -> None:
         if not changes:

@@ -244,7 +244,7 @@ class Rig:
                 so = condition()
                 if so if isinstance(so, bool) else await so:
                     return
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)  # not 0: who spins keeps the database's threads from working
 
     async def until_left(self, state: State, id: RequestId) -> None:
         async def left() -> bool:

@@ -1,7 +1,7 @@
 """Providers that fail and processes that die: whatever happens, no access is left and none is adopted."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
@@ -448,14 +448,20 @@ async def test_one_request_that_cannot_be_acted_on_does_not_keep_the_others_from
     """The most overdue one fails in a way nobody foresaw; the rest end on time, at a sweep and at boot."""
     requests = [await it.active() for _ in range(3)]
     it.clock.forward(HOUR)
-    record = it.store.record
+    record, record_all = it.store.record, it.store.record_all
 
     async def poisoned(request: Request, *events: e.Event, **more: object) -> Request:
         if request.id == requests[0].id:
             raise RuntimeError("nobody foresaw this")
         return await record(request, *events, **more)  # type: ignore[arg-type]  # passed on as they came
 
+    async def poisoned_together(together: Sequence[Request], event: e.Event) -> list[Request]:
+        if requests[0].id in {request.id for request in together}:
+            raise RuntimeError("nobody foresaw this")
+        return await record_all(together, event)
+
     monkeypatch.setattr(it.store, "record", poisoned)
+    monkeypatch.setattr(it.store, "record_all", poisoned_together)
     await it.boot()
     assert set(it.vault.ledger) == {requests[0].mark}
     assert not it.keeper.is_fresh(it.clock.now), "and somebody hears of it"

@@ -1,6 +1,7 @@
 """Thousands at once: each ends, no provider holds up another, and ends come before all that can wait."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from bot.audit import canonical
 from bot.core import events as e
 from bot.core import machine
 from bot.core.model import Request, State, Terms
-from bot.store import Due, tables
+from bot.store import tables
 from tests.core.samples import BEN, HOUR, MINUTE, REVOKE, TERMS, lived, opened, policy_of
 from tests.desk.pretend import Mood
 from tests.desk.rig import Rig, rig
@@ -106,27 +107,22 @@ async def test_a_hand_that_is_free_again_takes_what_waited_for_it_and_not_at_the
     monkeypatch.setattr(module, "HEARTBEAT", LONG)
     for request in await planted(it, AT_ONCE + 1, *GRANTED):
         it.vault.foreign(request.mark)
-    take, due = it.access.take, it.store.due
-    taken = looks = last = 0
-
-    async def counted(now: datetime, attempts: int) -> list[Due]:
-        nonlocal looks
-        found = await due(now, attempts)
-        looks += 1
-        return found
+    take, taken, all_taken = it.access.take, 0, asyncio.Event()
 
     async def lingering(request: Request, *, just_ordered: bool = False) -> Request:
-        nonlocal taken, last
+        nonlocal taken
         ended = await take(request, just_ordered=just_ordered)
-        taken, last = taken + 1, looks
-        await it.until(lambda: taken >= AT_ONCE and looks > last and not it.keeper._wake.is_set())
+        taken += 1
+        if taken == AT_ONCE:
+            all_taken.set()
+        await all_taken.wait()
+        await it.until(lambda: not it.keeper._wake.is_set())
         for _ in range(20):
             await it.store.last_seq()  # and whoever looks at this moment has looked
         return ended
 
     async def nothing() -> None: ...
 
-    monkeypatch.setattr(it.store, "due", counted)
     monkeypatch.setattr(it.access, "take", lingering)
     monkeypatch.setattr(it.keeper, "reconcile", nothing)  # it would find what waits by itself
     it.clock.now = datetime.now(UTC) + HOUR  # the reviews that follow are due later than in this test
@@ -204,7 +200,7 @@ async def lapses_after_an_end_that_comes_with(
 
     Time passes the end once the first fact of this kind is recorded in that sweep.
     """
-    record, passed = it.store.record, False
+    record, record_all, passed = it.store.record, it.store.record_all, False
     seen: list[type[e.Event]] = []
 
     async def slowly(request: Request, *events: e.Event, **more: object) -> Request:
@@ -216,7 +212,12 @@ async def lapses_after_an_end_that_comes_with(
             it.clock.forward(15 * MINUTE)
         return recorded
 
+    async def together(requests: Sequence[Request], event: e.Event) -> list[Request]:
+        seen.extend(type(event) for _ in requests)
+        return await record_all(requests, event)
+
     monkeypatch.setattr(it.store, "record", slowly)
+    monkeypatch.setattr(it.store, "record_all", together)
     await it.keeper.sweep()
     assert e.RevokeOrdered in seen, "in this sweep, not in the next one"
     return seen[seen.index(e.RevokeOrdered) :].count(e.RequestLapsed)

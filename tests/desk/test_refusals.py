@@ -139,6 +139,7 @@ async def test_an_id_that_is_none_is_an_event_without_what_was_typed(it: Rig) ->
 async def test_looking_whether_one_may_is_an_attempt_too(it: Rig) -> None:
     request = await it.active()
     await it.revoked(request.id)
+    it.clock.forward(TERMS.report_within)
     assert await refused(it.desk.may_review(request.id, ANNA, it.key())) == "self_review"
     assert (await it.desk.may_review(request.id, CARA, it.key())).id == request.id
     assert len(await it.told(e.AttemptRefused)) == 1
