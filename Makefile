@@ -11,7 +11,8 @@ STAGE  := $(if $(STORE),--store "$(STORE)") $(if $(TRANSPORT),--transport "$(TRA
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_LINK_MODE := copy
 export UV_SYSTEM_CERTS := 1
-export PYTHONDONTWRITEBYTECODE := 1
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo tour test test-heavy cover check format bench lock clean
 

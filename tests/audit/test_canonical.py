@@ -232,6 +232,11 @@ DAMAGED = {
     "data that is none": altered(data=[]),
     "an actor that is none": altered(actor=None),
     "a time that is none": altered(at="yesterday"),
+    "a time by the week": altered(at="2026-W47-6T02:17:00.000000Z"),
+    "a time without its microseconds": altered(at="2026-11-21T02:17:00Z"),
+    "a time with its zone as numbers": altered(at="2026-11-21T02:17:00.000000+00:00"),
+    "a time of another zone": altered(at="2026-11-21T02:17:00.000000+02:00"),
+    "a time of no zone": altered(at="2026-11-21T02:17:00.000000"),
     "no UTF-8": b"\xff" + LINE,
     "brackets without end": b"[" * 100_000,
 }

@@ -21,6 +21,8 @@ from tests.backends.contract import marks, order_for
 from tests.backends.postgres_rig import NO, PostgresRig, postgres_rig
 from tests.providers.fixtures import Cluster
 
+pytestmark = pytest.mark.heavy
+
 HOSTILE = "x\"; DROP ROLE y; -- %I \\ ' é 漢 {}"
 
 

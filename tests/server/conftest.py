@@ -11,7 +11,14 @@ from tests.store.conftest import kind
 
 __all__ = ["cluster", "kind"]
 
-LONG = {"test_audit_channel", "test_http", "test_on_postgres", "test_operating", "test_rounds"}
+LONG = {
+    "test_audit_channel",
+    "test_http",
+    "test_on_postgres",
+    "test_operating",
+    "test_rounds",
+    "test_slack_away",
+}
 """Stories that take their time; `make test-heavy` plays them."""
 
 QUICK = {"test_a_night", "test_restored"}

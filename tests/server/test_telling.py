@@ -42,6 +42,7 @@ async def test_a_burst_of_facts_folds_into_few_messages_in_order(it: Rig) -> Non
     assert len(it.audit()) - before <= 6, "a message carries as many lines as fit"
 
 
+@pytest.mark.heavy
 async def test_at_its_real_pace_a_burst_never_meets_slacks_limit(it: Rig) -> None:
     it.sandbox.rates.enforced = True
     await it.start(hurry=False)
@@ -238,8 +239,13 @@ async def carried(it: Rig) -> list[int]:
 @by_whom
 @pytest.mark.parametrize(
     "claims",
-    [{"first": 0, "last": 999_999}, {}, {"last": "many"}, {"last": 1}, {"last": 0, "root": "00" * 32}],
-    ids=["all lines to come", "no lines", "no number", "one line more", "another tree"],
+    [
+        pytest.param({"first": 0, "last": 999_999}, id="all lines to come"),
+        pytest.param({}, id="no lines", marks=pytest.mark.heavy),
+        pytest.param({"last": "many"}, id="no number", marks=pytest.mark.heavy),
+        pytest.param({"last": 1}, id="one line more", marks=pytest.mark.heavy),
+        pytest.param({"last": 0, "root": "00" * 32}, id="another tree", marks=pytest.mark.heavy),
+    ],
 )
 async def test_metadata_that_somebody_forged_hides_no_line(
     it: Rig, token: Callable[[Rig], str], claims: dict[str, Any]

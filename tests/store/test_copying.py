@@ -290,6 +290,7 @@ async def test_a_copy_that_is_killed_never_leaves_two_that_can_be_served(place: 
     assert await place.all_of(place.source) == await place.all_of(place.target)
 
 
+@pytest.mark.heavy
 @KILLED
 async def test_a_copy_that_is_killed_after_both_commits_is_found_finished(place: Place) -> None:
     with place.process("tests.store.killed_copy", CRASH_AT="after target commit") as process:

@@ -67,6 +67,27 @@ async def test_an_event_that_cannot_follow_undoes_those_before_it(store: Store) 
     assert await contents(store.engine) == before
 
 
+async def test_one_fact_about_many_requests_is_one_commit(store: Store) -> None:
+    requests = [await store.open(opened(f"BG-00000{number}")) for number in range(3)]
+    woken: list[int] = []
+    store.on_commit(lambda: woken.append(1))
+    after = await store.record_all(requests, WITHDRAWN)
+    assert woken == [1]
+    assert [request.state for request in after] == [State.WITHDRAWN] * 3
+    assert after == [await store.get(request.id) for request in requests]
+    assert [record.request for record in await store.records(4, 7)] == [request.id for request in requests]
+    assert await whole(store) == 7
+
+
+async def test_one_fact_about_many_requests_is_one_about_each_or_about_none(store: Store) -> None:
+    requests = [await store.open(opened(f"BG-00000{number}")) for number in range(3)]
+    await store.record(requests[1], PROVED)
+    before = await contents(store.engine)
+    with pytest.raises(Raced, match="BG-000001"):
+        await store.record_all(requests, WITHDRAWN)
+    assert await contents(store.engine) == before
+
+
 async def test_a_mark_that_is_taken_opens_nothing(store: Store) -> None:
     await store.open(opened())
     before = await contents(store.engine)
