@@ -204,6 +204,25 @@ async def test_nobody_is_shown_the_code_of_whom_one_was_before(story: Story) -> 
     await expect(code).to_have_text(re.compile(r"\d{3} \d{3}"), timeout=40_000)
 
 
+async def test_whoever_one_is_by_now_is_who_tries_the_access(story: Story) -> None:
+    """Also while the server's answer about them takes a while, and what it says of others is still there."""
+    panel, go = story.page.get_by_role("complementary"), asyncio.Event()
+
+    async def slowly(route: Route) -> None:
+        await go.wait()
+        await route.continue_()
+
+    await story.tries("Refused")
+    await expect(panel.locator(".bs-verdict")).to_contain_text("alice")
+    await story.page.route(f"**/beside/api/state?as={PEOPLE['bob'].id}", slowly)
+    await story.visitor.be("Bob")
+    await expect(panel.get_by_text(re.compile("^Bob.s own login$"))).to_be_visible()
+    await expect(panel.locator(".bs-verdict")).to_have_count(0)
+    await panel.get_by_role("button", name="Read the orders").click()
+    go.set()
+    await expect(panel.locator(".bs-verdict")).to_contain_text("bob")
+
+
 async def test_nobody_approves_their_own_request_nor_without_a_role(story: Story) -> None:
     card = await story.ask(duration="15 min")
     await story.press(card, "Approve")

@@ -45,16 +45,18 @@ export class Access {
     }
 
     draw(state, now) {
-        if (state.you !== this.#you) this.#become(state.you);
-        write(this.#ownText, `${firstName(this.#context.person(state.you))}’s own login`);
+        const you = this.#context.you();
+        if (you !== this.#you) this.#become(you);
+        write(this.#ownText, `${firstName(this.#context.person(you))}’s own login`);
         this.#drawQueries(state.access.queries);
-        this.#drawResult(state.access.last);
+        if (state.you === you) this.#drawResult(state.access.last);
         this.#drawSessions(state.access.sessions, now);
         this.#drawCatalogue(state.catalogue);
     }
 
     #become(you) {
         this.#you = you;
+        this.#drawResult(null); // until the server has said this person's, there is none
         this.#own.checked = true;
         this.#user.value = this.#password.value = "";
         this.#choose();

@@ -53,7 +53,10 @@ class Host {
         );
         element.classList.add("bs");
         element.append(head, this.#trouble, ...Object.values(this.#parts).map((part) => part.node));
-        context.onPersona(() => this.#look());
+        context.onPersona(() => {
+            this.#draw(); // at once: what is pressed next is pressed by whom it now says
+            this.#look();
+        });
         document.addEventListener("visibilitychange", () => this.#look());
     }
 
