@@ -99,6 +99,7 @@ def instrument_everything(place: Office) -> None:
     """Every commit, every act, every statement."""
     instrument(Store, "open", lambda *events, **_: f"commit {'+'.join(map(type_of, events))}")
     instrument(Store, "record", lambda _r, *events, **_k: f"commit {'+'.join(map(type_of, events))}")
+    instrument(Store, "record_all", lambda _r, event: f"commit {type_of(event)}")
     instrument(Store, "note", lambda *events, **_: f"commit {'+'.join(map(type_of, events))}")
     backend = type(place.providers["prod-db"].backend)
     instrument(backend, "grant", lambda *_: "grant")
