@@ -217,14 +217,14 @@ async def test_whoever_one_is_by_now_is_who_tries_the_access(story: Story) -> No
         await route.continue_()
 
     await story.tries("Refused")
-    await expect(panel.locator(".bs-verdict")).to_contain_text("alice")
+    await expect(panel.locator(".bs-access .bs-verdict")).to_contain_text("alice")
     await story.page.route(f"**/beside/api/state?as={PEOPLE['bob'].id}", slowly)
     await story.visitor.be("Bob")
     await expect(panel.get_by_text(re.compile("^Bob.s own login$"))).to_be_visible()
-    await expect(panel.locator(".bs-verdict")).to_have_count(0)
+    await expect(panel.locator(".bs-access .bs-verdict")).to_have_count(0)
     await panel.get_by_role("button", name="Read the orders").click()
     go.set()
-    await expect(panel.locator(".bs-verdict")).to_contain_text("bob")
+    await expect(panel.locator(".bs-access .bs-verdict")).to_contain_text("bob")
 
 
 async def test_nobody_approves_their_own_request_nor_without_a_role(story: Story) -> None:

@@ -80,15 +80,23 @@ export class Access {
     });
 
     async #query(id) {
-        const answer = await this.#ask("query", { as: this.#you, query: id, ...this.#login() });
-        if (answer.ok) this.#drawResult(answer.attempt);
-        else this.#complain(answer.error);
+        const answer = await this.#asked("query", { query: id });
+        if (answer?.ok) this.#drawResult(answer.attempt);
+        else if (answer) this.#complain(answer.error);
     }
 
     async #open() {
-        const answer = await this.#ask("open", { as: this.#you, ...this.#login() });
+        const answer = await this.#asked("open", {});
+        if (!answer) return;
         if (!answer.ok) this.#complain(answer.error);
         else if (answer.refused) this.#complain(answer.refused, "The database refused");
+    }
+
+    /** Asks as who one is by now; null when one is somebody else when the answer comes: it is not theirs. */
+    async #asked(verb, body) {
+        const as = this.#you;
+        const answer = await this.#ask(verb, { as, ...body, ...this.#login() });
+        return as === this.#you ? answer : null;
     }
 
     #complain(text, lead = "Not asked") {
