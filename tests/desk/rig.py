@@ -46,7 +46,7 @@ from bot.mfa import Vault
 from bot.office import Office
 from bot.store import Store, open_engine
 from tests.core.samples import ANNA, BEN, CARA, DORA, MINUTE, PEOPLE, ROLES, SCENARIO, TERMS, Clock, policy_of
-from tests.desk.pretend import Pretend
+from tests.desk.pretend import Mood, Pretend
 from tests.store.fresh import fresh, owners
 
 INSTALLATION = "acme"
@@ -193,6 +193,14 @@ class Rig:
             await self.desk.approve(id, person, self.key())
         await self.settled()
         return await self.store.get(id)
+
+    async def granting(self) -> Request:
+        """Approved by Ben; the provider was asked, and answers when its gate is opened."""
+        self.vault.will("grant", Mood.WORKS_LATE)
+        request = await self.asked()
+        request = await self.desk.approve(request.id, BEN, self.key())
+        await asyncio.wait_for(self.vault.asked.wait(), 5)
+        return request
 
     async def active(self, person: PersonId = ANNA) -> Request:
         request = await self.asked(person)

@@ -16,7 +16,7 @@ from bot.core import events as e
 from bot.core import machine
 from bot.core.model import Request, State, Terms
 from bot.store import tables
-from tests.core.samples import BEN, HOUR, MINUTE, REVOKE, TERMS, lived, opened, policy_of
+from tests.core.samples import HOUR, MINUTE, REVOKE, TERMS, lived, opened, policy_of
 from tests.desk.pretend import Mood
 from tests.desk.rig import Rig, rig
 from tests.desk.test_keeper_wakes import LONG, running
@@ -179,14 +179,10 @@ async def test_what_was_warned_in_a_sweep_ends_on_time_although_that_sweep_is_no
 async def test_a_grant_under_way_ends_by_its_end_although_a_sweep_saw_it_before(
     it: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    it.vault.will("grant", Mood.WORKS_LATE)
-    request = await it.asked()
-    await it.desk.approve(request.id, BEN, it.key())
-    await asyncio.wait_for(it.vault.asked.wait(), 5)
+    request = await it.granting()
     await planted(it, 4 * module.PORTION)
-    granting = await it.store.get(request.id)
-    assert granting.expires_at is not None
-    it.clock.now = granting.expires_at - MINUTE
+    assert request.expires_at is not None
+    it.clock.now = request.expires_at - MINUTE
     assert await lapses_after_an_end_that_comes_with(e.RequestLapsed, it, monkeypatch) >= 2 * module.PORTION
     it.vault.gate.set()
     await it.settled()

@@ -1,6 +1,5 @@
 """Whoever is no active, full member any more holds and waits for nothing."""
 
-import asyncio
 from dataclasses import replace
 
 import pytest
@@ -8,7 +7,6 @@ import pytest
 from bot.core import events as e
 from bot.core.model import SYSTEM, Person, PersonId, State, Why
 from tests.core.samples import ANNA, BEN, PEOPLE
-from tests.desk.pretend import Mood
 from tests.desk.rig import Rig
 
 GONE = replace(PEOPLE[ANNA], active=False)
@@ -50,10 +48,7 @@ async def test_what_they_hold_ends_and_what_they_wait_for_lapses(it: Rig, now: P
 
 
 async def test_who_left_while_it_was_being_granted_is_not_let_in(it: Rig) -> None:
-    it.vault.will("grant", Mood.WORKS_LATE)
-    request = await it.asked()
-    await it.desk.approve(request.id, BEN, it.key())
-    await asyncio.wait_for(it.vault.asked.wait(), 5)
+    request = await it.granting()
     left(it)
     await it.until_left(State.GRANTING, request.id)
     it.vault.gate.set()
@@ -66,10 +61,7 @@ async def test_who_left_at_the_very_moment_of_the_grant_loses_it_all_the_same(
     it: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer is recorded between the look at the request and the order."""
-    it.vault.will("grant", Mood.WORKS_LATE)
-    request = await it.asked()
-    await it.desk.approve(request.id, BEN, it.key())
-    await asyncio.wait_for(it.vault.asked.wait(), 5)
+    request = await it.granting()
     get = it.store.get
 
     async def then(id: object) -> object:
