@@ -176,6 +176,16 @@ async def test_what_was_warned_in_a_sweep_ends_on_time_although_that_sweep_is_no
     assert it.vault.ledger == {}
 
 
+async def test_a_sweep_that_finds_nothing_over_commits_nothing_and_so_wakes_nobody(it: Rig) -> None:
+    """Somebody moved the row's moment to the front: it is due at every sweep, and none may cause the next."""
+    request = await it.active()
+    await it.tampered(f"UPDATE requests SET due_at = 1 WHERE id = '{request.id}'")
+    woken: list[int] = []
+    it.store.on_commit(lambda: woken.append(1))
+    await it.keeper.sweep()
+    assert (woken, await it.state(request.id)) == ([], State.ACTIVE)
+
+
 async def test_a_grant_under_way_ends_by_its_end_although_a_sweep_saw_it_before(
     it: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
