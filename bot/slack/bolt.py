@@ -4,6 +4,10 @@ Rules: Bolt's filter of our own events is off, because it would hide that somebo
 interaction that arrives again is not acted on again; an event that could not be recorded is not acknowledged,
 and is heard when Slack sends it again. Whatever fails, the person gets a sentence instead of Slack's
 “dispatch_failed”, and the log gets no word of what they typed.
+
+Bolt answers Slack when a listener returns (`process_before_response`). So each of ours returns as soon as it has
+acknowledged, and starts beside itself what comes after. The other way, Bolt looks every 10 ms whether there is
+an acknowledgement, gives the listener up after three seconds, and acknowledges events before it calls anybody.
 """
 
 import json
@@ -15,6 +19,7 @@ from typing import Any, Final
 from slack_bolt.async_app import AsyncApp, AsyncBoltContext
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.error import BoltUnhandledRequestError
+from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -42,19 +47,17 @@ def build_app(counter: Counter, *more: Callable[[AsyncApp], None]) -> AsyncApp:
         counter: what the listeners hold. Its client sends; Bolt only receives.
         more: each registers further listeners.
     """
-    app = AsyncApp(
+    app = _HearsOnce(
         client=_receiving(counter.client),
         authorize=_authorize(counter.client),
         # `http.py` checks signatures before Bolt sees a word, with every secret there is; Bolt takes one.
         request_verification_enabled=False,
         ignoring_self_events_enabled=False,
         raise_error_for_unhandled_request=True,
-        process_before_response=False,
+        process_before_response=True,
     )
     app.use(_our_team(counter))
-    once = _Once()
-    app.use(once.hear)
-    app.error(_failed(counter, once))
+    app.error(_failed(counter, app.forget))
     listeners.register(app, counter)
     for register in more:
         register(app)
@@ -100,32 +103,39 @@ def _our_team(counter: Counter) -> Callable[..., Awaitable[BoltResponse]]:
     return our_team
 
 
-class _Once:
+class _HearsOnce(AsyncApp):
     """The same interaction or event a second time is acknowledged, and that is all. Failures do not count.
 
     An event that is still being recorded is not: should that fail, Slack must send it once more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401  Bolt's own, whatever they are
+        super().__init__(**settings)
         self._seen: OrderedDict[str, bool] = OrderedDict()
         """Each, and whether it was heard to the end."""
 
-    async def hear(self, body: dict[str, Any], next: Next) -> BoltResponse:
-        key = _key(body)
+    async def async_dispatch(self, req: AsyncBoltRequest) -> BoltResponse:
+        """Bolt's answer to a payload. Middleware would not do: Bolt's ends before the listener begins."""
+        key = _key(req.body)
         if not key:
-            return await next()
+            return await super().async_dispatch(req)
         if key in self._seen:
-            later = _kind(body) == "event_callback" and not self._seen[key]
+            later = _kind(req.body) == "event_callback" and not self._seen[key]
             return BoltResponse(status=503 if later else 200, body="")
         self._seen[key] = False
         if len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
-        response = await next()
+        try:
+            response = await super().async_dispatch(req)
+        except BaseException:
+            self.forget(req.body)
+            raise
         if key in self._seen:
             self._seen[key] = True
         return response
 
     def forget(self, body: dict[str, Any]) -> None:
+        """It failed: the next delivery is heard as if it were the first."""
         self._seen.pop(_key(body), None)
 
 
@@ -136,24 +146,22 @@ def _key(body: dict[str, Any]) -> str:
 # --- when something fails -------------------------------------------------------------------------------
 
 
-def _failed(counter: Counter, once: _Once) -> Callable[..., Awaitable[BoltResponse | None]]:
+def _failed(
+    counter: Counter, forget: Callable[[dict[str, Any]], None]
+) -> Callable[..., Awaitable[BoltResponse]]:
     """The last resort: listeners answer for themselves, this is for what never reached one."""
 
-    async def failed(
-        error: Exception, body: dict[str, Any], context: AsyncBoltContext, response: BoltResponse | None
-    ) -> BoltResponse | None:
+    async def failed(error: Exception, body: dict[str, Any], context: AsyncBoltContext) -> BoltResponse:
         if isinstance(error, BoltUnhandledRequestError):
             log.warning("Nobody listens to %s", _kind(body))
             sentence = OUTDATED
             await _note(counter, body, context, "outdated")
         else:
             log_failure(_kind(body), error)
-            once.forget(body)
+            forget(body)
             if _kind(body) == "event_callback":
                 return BoltResponse(status=500, body="")  # so that Slack sends it again
             sentence = FAILED
-        if response is None:
-            return None  # acknowledged already; Bolt has no answer left to give
         return _sentence(body, sentence)
 
     return failed

@@ -1,10 +1,9 @@
 """Slack's events that change what we know: people, groups, and the audit channel. One line each, no logic.
 
-Rule: an event is acknowledged once it is recorded; until then Slack keeps it and tries again. Bolt
-acknowledges before it calls a listener, so what is recorded is recorded by a middleware of the listener.
+Rule: an event is acknowledged once it is recorded; until then Slack keeps it and tries again.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Final
 
 from slack_bolt.async_app import AsyncApp
@@ -54,22 +53,11 @@ def register(
     async def thrown_out(event: dict[str, Any]) -> None:
         await channel.lost(f"Slack says {event['type']}.")
 
-    def hear(kind: str, record: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
-        async def recorded(event: dict[str, Any], next: Callable[[], Awaitable[None]]) -> None:
-            await record(event)
-            await next()
-
-        app.event(kind, middleware=[recorded])(_nothing_more)
-
-    hear("user_change", user_changed)
-    hear("subteam_members_changed", group_changed)
-    hear("subteam_updated", group_changed)
-    hear("message", said)
+    app.event("user_change")(user_changed)
+    app.event("subteam_members_changed")(group_changed)
+    app.event("subteam_updated")(group_changed)
+    app.event("message")(said)
     for kind in CHANNEL_EVENTS:
-        hear(kind, channel_changed)
-    hear("app_uninstalled", thrown_out)
-    hear("tokens_revoked", thrown_out)
-
-
-async def _nothing_more() -> None:
-    """All of it was done before the acknowledgement."""
+        app.event(kind)(channel_changed)
+    app.event("app_uninstalled")(thrown_out)
+    app.event("tokens_revoked")(thrown_out)

@@ -104,6 +104,6 @@ def test_bolt_is_set_up_by_the_rules() -> None:
     for rule in (
         "ignoring_self_events_enabled=False",
         "raise_error_for_unhandled_request=True",
-        "process_before_response=False",
+        "process_before_response=True",
     ):
         assert rule in source
