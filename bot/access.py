@@ -194,7 +194,7 @@ class Access:
                 except Stale:
                     # Another process attempts it too. What it recorded holds, unless that was a failure and
                     # this is the proof.
-                    request = await self._store.get(request.id)
+                    request = await self._store.look(request.id)
                     if error is not None:
                         break
             return request
@@ -204,7 +204,7 @@ class Access:
     async def _as_it_is(self, request: Request) -> Request:
         """As it stands now; or as it was, while the database does not answer: ending waits for nothing."""
         try:
-            return await self._store.get(request.id)
+            return await self._store.look(request.id)
         except Exception as error:  # noqa: BLE001  whatever is wrong there, the provider is another place
             log.warning("%s is ended without another look at it: %s", request.id, type(error).__name__)
             return request

@@ -215,7 +215,7 @@ class Desk:
     async def prove(self, id: RequestId, person: PersonId, code: str, key: str) -> Request:
         """The requester's code: for a request that waits for it, or for one that was approved too slowly."""
         async with self._refusals("prove", person, id, (key,)):
-            request = await self.store.get(id)
+            request = await self.store.look(id)
             rules.may_prove(request, person)
             await self._is_in_time(request)
             proof, used = await self.factors.prove(person, code)
@@ -232,7 +232,7 @@ class Desk:
     async def withdraw(self, id: RequestId, person: PersonId, key: str) -> Request:
         """The requester takes it back."""
         async with self._refusals("withdraw", person, id, (key,)):
-            request = await self.store.get(id)
+            request = await self.store.look(id)
             rules.may_withdraw(request, person)
             event = e.RequestWithdrawn(actor=person)
             return await self.store.record(request, event, also=[also.first_time(key)])
@@ -247,7 +247,7 @@ class Desk:
             Refused, Stale, Duplicate: nothing changed; except that a request whose policy changed lapses.
         """
         async with self._refusals("approve", person, id, (key,)):
-            request = await self.store.get(id)
+            request = await self.store.look(id)
             roster = await self._roster_of(request, person)
             tier = rules.may_approve(request, person, roster)
             await self._is_in_time(request)
@@ -265,7 +265,7 @@ class Desk:
     async def deny(self, id: RequestId, person: PersonId, reason: str, key: str) -> Request:
         """One approver's no, with its reason. It ends the request."""
         async with self._refusals("deny", person, id, (key,)):
-            request = await self.store.get(id)
+            request = await self.store.look(id)
             rules.may_deny(request, person, await self._roster_of(request, person))
             text = rules.is_said(reason, "why not; the requester and the reviewer read it", "reason")
             event = e.RequestDenied(actor=person, reason=_said(text))
@@ -282,7 +282,7 @@ class Desk:
         The order is committed when this returns; the act follows at once, and again until it has worked.
         """
         async with self._refusals("revoke", person, id, (key,) if key else ()):
-            request = await self.store.get(id)
+            request = await self.store.look(id)
             roster = await self._whoever_answers(request, person)
             why = rules.may_revoke(request, person, self.policy, roster, killing=killing)
             words = _said(reason) if reason.strip() else None
@@ -295,7 +295,7 @@ class Desk:
     async def reveal(self, id: RequestId, person: PersonId, key: str) -> Handoff:
         """The one-time credential, once, to the requester. After this it exists nowhere with us."""
         async with self._refusals("reveal", person, id, (key,)):
-            request = await self.store.get(id)
+            request = await self.store.look(id)
             rules.may_see_handoff(request, person)
             if request.expires_at is not None and self.store.now() >= request.expires_at:
                 raise Stale(f"{id} is over; its credential is not shown any more.")
@@ -314,18 +314,17 @@ class Desk:
     async def report(self, id: RequestId, person: PersonId, text: str, key: str) -> Request:
         """The requester says what was done."""
         async with self._refusals("report", person, id, (key,)):
-            request = await self.store.get(id)
+            request = await self.store.look(id)
             rules.may_report(request, person)
             said = rules.is_said(text, "what you did with this access", "report", least=10)
             event = e.ReportFiled(actor=person, report=_said(said))
             return await self.store.record(request, event, also=[also.first_time(key)])
 
-    async def may_review(self, id: RequestId, person: PersonId, key: str) -> Request:
+    async def may_review(self, id: RequestId, person: PersonId, key: str) -> None:
         """Whether `person` may review now: asked before the form is shown."""
         async with self._refusals("review", person, id, (key,)):
-            request = await self.store.get(id)
+            request = await self.store.look(id)
             rules.may_review(request, person, await self._roster_of(request, person), self.store.now())
-            return request
 
     @_from_the_top
     async def review(
@@ -340,7 +339,7 @@ class Desk:
     ) -> Request:
         """Another human judges the use."""
         async with self._refusals("review", person, id, (key,)):
-            request = await self.store.get(id)
+            request = await self.store.look(id)
             rules.may_review(request, person, await self._roster_of(request, person), self.store.now())
             said = rules.is_said(follow_ups, "what follows from it, or “nothing”", "follow_ups")
             event = e.ReviewSigned(

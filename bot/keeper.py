@@ -274,7 +274,7 @@ class Keeper:
 
     async def _act(self, id: RequestId, now: datetime, later: Later | None = None) -> None:
         """Does what is due. What can wait is put off when there is a `later`."""
-        request = await self._store.get(id)
+        request = await self._store.look(id)
         due = machine.due_at(request)
         if due is None or due > now:
             return  # somebody was faster
@@ -297,7 +297,7 @@ class Keeper:
                 self._attempt(request)
 
     async def _end_unanswered(self, id: RequestId, detail: str) -> None:
-        await self._order_end(await self._store.get(id), Why.UNANSWERED, detail)
+        await self._order_end(await self._store.look(id), Why.UNANSWERED, detail)
 
     async def _order_end(self, request: Request, why: Why, detail: str = "") -> None:
         ordered = await self._store.record(request, e.RevokeOrdered(why=why, detail=detail))
@@ -337,7 +337,7 @@ class Keeper:
                     await self._survive(self._end_for_leaving(id, because))
 
     async def _end_for_leaving(self, id: RequestId, because: str) -> None:
-        while (request := await self._store.get(id)).state in OPEN:
+        while (request := await self._store.look(id)).state in OPEN:
             with suppress(Raced):  # it was being granted, say: then the access is what must end
                 if request.state in PENDING:
                     await self._store.record(request, e.RequestLapsed(because=because))

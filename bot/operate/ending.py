@@ -72,7 +72,7 @@ async def revoke(
             start=lambda _request: None,
         )
         if id is not None:
-            request = await place.store.get(_typed(id))
+            request = await place.store.look(_typed(id))
             if request.state not in HELD:
                 raise Stale(f"{request.id} {SAYS[request.state]} There is no access to end.")
             if request.state is not State.REVOKING:
@@ -116,12 +116,12 @@ class KillSwitch:
                     self.orders[id] = self._unordered(id, error)
 
     async def _order(self, id: RequestId) -> Request | RevokedRow:
-        request = await self._place.store.get(id)
+        request = await self._place.store.look(id)
         try:
             if request.state is not State.REVOKING:
                 request = await self._desk.revoke(id, OPERATOR, self._reason, killing=True)
         except Stale:  # it ended, or is ending, by somebody else's doing
-            request = await self._place.store.get(id)
+            request = await self._place.store.look(id)
         if request.state in HELD and request.state is not State.REVOKING:
             raise Stale(f"{id} {SAYS[request.state]}")
         return request if request.state is State.REVOKING else _row(request)

@@ -55,7 +55,7 @@ async def require_here(engine: AsyncEngine) -> None:
         Moved: with where to, and what to do.
     """
     async with engine.connect() as connection:
-        row = (await connection.execution_options(reading=True)).execute(select(t.moved.c.to))
+        row = (await connection.execution_options(begin=None)).execute(select(t.moved.c.to))
         to = (await row).scalar()
     if to is not None:
         raise Moved(

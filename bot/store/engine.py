@@ -77,5 +77,6 @@ def _prepare(connection: DBAPIConnection, _record: object) -> None:
 
 def _begin(connection: Connection) -> None:
     # A writer takes the write lock at once; a deferred one could fail at its first write instead of waiting.
-    reading = connection.get_execution_options().get("reading", False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    begin = connection.get_execution_options().get("begin", "BEGIN IMMEDIATE")
+    if begin is not None:
+        connection.exec_driver_sql(begin)

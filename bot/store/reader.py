@@ -127,8 +127,9 @@ class Reader:
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
+        """Each question sees the database as it is then. Where two must agree, ask `at_once`."""
         async with self.engine.connect() as connection:
-            yield await connection.execution_options(reading=True)
+            yield await connection.execution_options(begin=None)
 
     @asynccontextmanager
     async def at_once(self) -> AsyncIterator["Reader"]:
@@ -136,7 +137,8 @@ class Reader:
 
         They are asked one after the other: it is one transaction.
         """
-        async with self._reading() as connection:
+        async with self.engine.connect() as connection:
+            await connection.execution_options(begin="BEGIN")
             if connection.dialect.name == "postgresql":
                 await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
             yield Within(connection, self._clock)
@@ -150,17 +152,26 @@ class Reader:
             UnknownRequest: there is none with this id.
         """
         async with self._reading() as connection:
-            return await self._get(connection, id)
+            return (await self._with_words(connection, [await self._look(connection, id)]))[0]
+
+    async def look(self, id: RequestId) -> Request:
+        """The request as the rules see it: what people wrote is not fetched, only its commitments.
+
+        Raises:
+            UnknownRequest: there is none with this id.
+        """
+        async with self._reading() as connection:
+            return await self._look(connection, id)
 
     async def several(self, ids: Sequence[RequestId]) -> list[Request]:
         """Those of these requests that there are, with their words."""
         return await self._find(select(t.requests).where(t.requests.c.id.in_(ids)))
 
-    async def _get(self, connection: AsyncConnection, id: RequestId) -> Request:
-        found = await self._requests(connection, select(t.requests).where(t.requests.c.id == id))
-        if not found:
+    async def _look(self, connection: AsyncConnection, id: RequestId) -> Request:
+        body = await connection.scalar(select(t.requests.c.body).where(t.requests.c.id == id))
+        if body is None:
             raise UnknownRequest(f"There is no request {id}. `status` lists those that are open.")
-        return found[0]
+        return _request(body)
 
     async def due(self, now: datetime, attempts: int) -> list[Due]:
         """What has come due, most overdue first; unread, so that one that is damaged hides no other.

@@ -249,7 +249,7 @@ class Store(Reader):
             .values(**columns_of(after))
         )
         if changed.rowcount != 1:
-            current = await self._get(connection, request.id)
+            current = await self._look(connection, request.id)
             raise Raced(f"{request.id} {machine.SAYS[current.state]}")
         if after.state is State.REVOKING:
             await connection.execute(delete(t.handoffs).where(t.handoffs.c.request == request.id))

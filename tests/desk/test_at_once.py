@@ -135,7 +135,7 @@ async def test_a_database_that_does_not_answer_keeps_no_access_from_ending(it: R
     request = await it.active()
     ordered = await it.store.record(request, e.RevokeOrdered(why=Why.EXPIRED))
     with (
-        mock.patch.object(it.store, "get", side_effect=ConnectionRefusedError),
+        mock.patch.object(it.store, "look", side_effect=ConnectionRefusedError),
         mock.patch.object(it.store, "record", side_effect=ConnectionRefusedError),
         pytest.raises(ConnectionRefusedError),
     ):
@@ -270,14 +270,14 @@ async def test_whoever_loses_every_race_is_told_what_is_true(
 ) -> None:
     """And hears it as Stale, not as a fault of the machine."""
     request = await it.active()
-    get = it.store.get
+    look = it.store.look
 
     async def behind(id: RequestId) -> Request:
-        seen = await get(id)
+        seen = await look(id)
         await it.store.record(seen, e.LeaseAltered(what=f"version {seen.version}"))
         return seen
 
-    monkeypatch.setattr(it.store, "get", behind)
+    monkeypatch.setattr(it.store, "look", behind)
     with pytest.raises(Stale, match="is active"):
         await it.desk.revoke(request.id, DORA, "", it.key())
     monkeypatch.undo()

@@ -62,17 +62,17 @@ async def test_who_left_at_the_very_moment_of_the_grant_loses_it_all_the_same(
 ) -> None:
     """The answer is recorded between the look at the request and the order."""
     request = await it.granting()
-    get = it.store.get
+    look = it.store.look
 
     async def then(id: object) -> object:
         monkeypatch.undo()
-        seen = await get(request.id)
+        seen = await look(request.id)
         it.vault.gate.set()
         await it.until_left(State.GRANTING, request.id)
         assert id == request.id
         return seen
 
-    monkeypatch.setattr(it.store, "get", then)
+    monkeypatch.setattr(it.store, "look", then)
     left(it)
     await it.settled()
     ended = await it.store.get(request.id)

@@ -119,8 +119,9 @@ async def _report(counter: Counter, touch: Touch, id: RequestId) -> Then:
 
 
 async def _review(counter: Counter, touch: Touch, id: RequestId) -> Then:
-    request = await counter.desk.may_review(id, touch.person, touch.key)
-    return lambda: open_window(counter, touch, modals.review_modal(request), "review", id)
+    await counter.desk.may_review(id, touch.person, touch.key)
+    view = modals.review_modal(await counter.store.get(id))
+    return lambda: open_window(counter, touch, view, "review", id)
 
 
 ACTS: Final[dict[str, Act]] = {

@@ -131,7 +131,8 @@ async def _review(counter: Counter, touch: Touch, rest: list[str]) -> Answer:
     if id is None:
         return guide.which("review", " ".join(rest))
     try:
-        request = await counter.desk.may_review(id, touch.person, touch.key)
+        await counter.desk.may_review(id, touch.person, touch.key)
     except UnknownRequest:
         return guide.unknown_request(id)
-    return lambda: open_window(counter, touch, modals.review_modal(request), "review", id)
+    view = modals.review_modal(await counter.store.get(id))
+    return lambda: open_window(counter, touch, view, "review", id)
