@@ -43,6 +43,10 @@ log = logging.getLogger(__name__)
 HEARTBEAT: Final = timedelta(seconds=5)
 """A sweep at least this often, so that what another process wrote (the command line) is seen."""
 
+GATHER: Final = 0.01
+"""Seconds between a commit and the sweep for what it brought: whoever made it is answered first, and more
+commits often follow. What comes due while nothing happens has its own alarm and does not wait."""
+
 FRESH: Final = timedelta(seconds=20)
 """A keeper that has not swept for this long is not ready."""
 
@@ -108,7 +112,8 @@ class Keeper:
         scheduler.add_job(self._look, "interval", seconds=self._reconcile_every.total_seconds())
         scheduler.add_job(self._tidy, "interval", hours=1)
         scheduler.start()
-        self._store.on_commit(self._wake.set)
+        loop = asyncio.get_running_loop()
+        self._store.on_commit(lambda: loop.call_later(GATHER, self._wake.set))
         await self._look()
         try:
             while True:

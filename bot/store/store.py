@@ -72,10 +72,10 @@ class Store(Reader):
     def __init__(self, engine: AsyncEngine, clock: Clock, policy: str = "") -> None:
         super().__init__(engine, clock)
         self._policy = policy
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: list[Callable[[], object]] = []
         self._turn = asyncio.Lock()
 
-    def on_commit(self, wake: Callable[[], None]) -> None:
+    def on_commit(self, wake: Callable[[], object]) -> None:
         """Calls `wake()` after every commit, so that readers need not poll."""
         self._listeners.append(wake)
 
