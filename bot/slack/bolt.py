@@ -5,9 +5,8 @@ interaction that arrives again is not acted on again; an event that could not be
 and is heard when Slack sends it again. Whatever fails, the person gets a sentence instead of Slack's
 “dispatch_failed”, and the log gets no word of what they typed.
 
-Bolt answers Slack when a listener returns (`process_before_response`). So each of ours returns as soon as it has
-acknowledged, and starts beside itself what comes after. The other way, Bolt looks every 10 ms whether there is
-an acknowledgement, gives the listener up after three seconds, and acknowledges events before it calls anybody.
+Bolt answers Slack when a listener returns (docs/decisions/007). So each of ours returns as soon as it has
+acknowledged, and starts beside itself what comes after.
 """
 
 import json
