@@ -346,9 +346,13 @@ async def scene(home: Path) -> Scene:
         await it.stop()
     kept = home / "kept"
     kept.mkdir()
-    with closing(sqlite3.connect(work / "breakglass.db")) as db:
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    for name in ("breakglass.db", "signing.key", "signing.key.signed"):
+    # Not a copy of the file: a connection of the server may still be closing, and write to it meanwhile.
+    with (
+        closing(sqlite3.connect(work / "breakglass.db")) as db,
+        closing(sqlite3.connect(kept / "breakglass.db")) as whole,
+    ):
+        db.backup(whole)
+    for name in ("signing.key", "signing.key.signed"):
         shutil.copy(work / name, kept / name)
     return Scene(kept, target, collected)
 
