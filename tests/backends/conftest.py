@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.providers.fixtures import account, cluster, keygen_here, sshd_here
+from tests.providers.fixtures import account, cluster, keygen_here, own_cluster, sshd_here
 
 pytest.register_assert_rewrite("tests.backends.contract")
 
-__all__ = ["account", "cluster", "keygen_here", "sshd_here"]
+__all__ = ["account", "cluster", "keygen_here", "own_cluster", "sshd_here"]

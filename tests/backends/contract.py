@@ -96,8 +96,43 @@ async def marks(backend: Backend) -> list[str]:
     return [lease.mark for lease in await backend.live()]
 
 
+class CutsSessions:
+    """Beside `Contract`, where a provider keeps sessions."""
+
+    async def test_a_live_session_is_cut_at_revoke(self, rig: Rig) -> None:
+        assert not rig.no_sessions
+        order = order_for(rig)
+        alive = await rig.open_session(await rig.backend.grant(order))
+        assert await alive()
+        await rig.backend.revoke(order)
+        assert not await alive()
+
+
+class SaysByHand:
+    """Beside `Contract`, for an adapter that is `Manual`."""
+
+    async def test_what_ends_it_by_hand_is_one_line_that_names_the_mark_and_no_secret(self, rig: Rig) -> None:
+        """Asked when the provider does not answer, and knowing only the mark, the principal and the scope."""
+        assert isinstance(rig.backend, Manual)
+        order = order_for(rig)
+        lease = await rig.backend.grant(order)
+        rig.cut()
+        for asked in (order, lease.as_order()):
+            said = rig.backend.by_hand(asked)
+            assert order.mark in said
+            assert said == said.strip() != ""
+            assert len(said.splitlines()) == 1
+            assert not [secret for secret in rig.secrets if secret in said]
+
+
 class Contract:
     """Subclass it and give a `rig` fixture."""
+
+    async def test_what_an_adapter_can_do_besides_is_held_to_its_sentences_too(self, rig: Rig) -> None:
+        assert isinstance(self, CutsSessions) or rig.no_sessions, (
+            "it cuts sessions, or says why there are none"
+        )
+        assert isinstance(self, SaysByHand) == isinstance(rig.backend, Manual)
 
     async def test_access_is_refused_before_works_during_and_is_refused_after(self, rig: Rig) -> None:
         order = order_for(rig)
@@ -221,15 +256,6 @@ class Contract:
         await rig.backend.revoke(second)
         assert not await rig.works(second, lease)
 
-    async def test_a_live_session_is_cut_at_revoke(self, rig: Rig) -> None:
-        if rig.no_sessions:
-            pytest.skip(rig.no_sessions)  # its own reason, such as: each call is judged anew
-        order = order_for(rig)
-        alive = await rig.open_session(await rig.backend.grant(order))
-        assert await alive()
-        await rig.backend.revoke(order)
-        assert not await alive()
-
     async def test_a_refusal_is_told_as_refused_and_nothing_exists(self, rig: Rig) -> None:
         await rig.refuse()
         order = order_for(rig)
@@ -293,20 +319,6 @@ class Contract:
         await stranger_to_it.revoke(found.as_order())
         assert not await rig.works(order, lease)
         assert await marks(stranger_to_it) == []
-
-    async def test_what_ends_it_by_hand_is_one_line_that_names_the_mark_and_no_secret(self, rig: Rig) -> None:
-        """Asked when the provider does not answer, and knowing only the mark, the principal and the scope."""
-        if not isinstance(rig.backend, Manual):
-            pytest.skip("it says nothing of ending by hand")  # an optional ability: see `Manual`
-        order = order_for(rig)
-        lease = await rig.backend.grant(order)
-        rig.cut()
-        for asked in (order, lease.as_order()):
-            said = rig.backend.by_hand(asked)
-            assert order.mark in said
-            assert said == said.strip() != ""
-            assert len(said.splitlines()) == 1
-            assert not [secret for secret in rig.secrets if secret in said]
 
     async def test_no_secret_is_in_any_text_repr_or_log(
         self, rig: Rig, caplog: pytest.LogCaptureFixture

@@ -26,7 +26,7 @@ from bot.backends.aws_iam.policy import bounded, unbounded
 from bot.backends.settings import Misconfigured
 from bot.core.errors import BackendError, BackendRefused, BackendUnavailable
 from bot.core.model import Lease, Order
-from tests.backends.contract import Contract, marks, order_for
+from tests.backends.contract import Contract, SaysByHand, marks, order_for
 from tests.providers.fixtures import Account, allowing
 from tests.providers.proxy import Proxy, proxy_to
 
@@ -161,7 +161,7 @@ async def aws_rig(account: Account, kind: Literal["user", "role"] = "user") -> A
             await rig.stop()
 
 
-class TestAwsIam(Contract):
+class TestAwsIam(Contract, SaysByHand):
     @pytest.fixture
     async def rig(self, account: Account) -> AsyncIterator[AwsRig]:
         async with aws_rig(account) as rig:

@@ -9,7 +9,7 @@ from bot.backends import Backend, registry
 from bot.backends.memory import Memory, MemoryProvider, create
 from bot.core.errors import BackendRefused, BackendUnavailable
 from bot.core.model import Lease, Order
-from tests.backends.contract import Contract, Rig, order_for
+from tests.backends.contract import Contract, CutsSessions, Rig, SaysByHand, order_for
 
 
 class FaultyProvider(MemoryProvider):
@@ -100,7 +100,7 @@ class MemoryRig:
         self.provider.down = self.provider.swallowing = False
 
 
-class TestMemory(Contract):
+class TestMemory(Contract, CutsSessions, SaysByHand):
     @pytest.fixture
     def rig(self) -> Rig:
         return MemoryRig()

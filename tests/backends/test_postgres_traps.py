@@ -506,10 +506,12 @@ async def test_a_broker_with_too_little_or_too_much_is_told_what_to_run(
     assert words in problem
 
 
-async def test_a_server_that_trusts_us_is_noticed(login: PostgresRig) -> None:
-    if not login.cluster.ours:
-        # Only where BREAKGLASS_TEST_POSTGRES_URL names somebody's server; on our own this test always runs.
-        pytest.skip("the given server's pg_hba.conf is not ours to change")  # others may be using it
+async def test_a_server_that_trusts_us_is_noticed(own_cluster: Cluster) -> None:
+    async with postgres_rig(own_cluster, "login") as login:
+        await trusted(login)
+
+
+async def trusted(login: PostgresRig) -> None:
     path = await login.admin.fetchval("SELECT current_setting('hba_file')")
     lines = await login.admin.fetchval("SELECT pg_read_file($1)", path)
 

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -58,6 +59,22 @@ def cluster() -> Iterator[Cluster]:
     if given := os.environ.get("BREAKGLASS_TEST_POSTGRES_URL"):
         yield Cluster(given, ours=False)
         return
+    with _started() as started:
+        yield started
+
+
+@pytest.fixture
+def own_cluster(cluster: Cluster) -> Iterator[Cluster]:
+    """One whose configuration may be changed, too: somebody may be using the server that is named."""
+    if cluster.ours:
+        yield cluster
+        return
+    with _started() as started:
+        yield started
+
+
+@contextmanager
+def _started() -> Iterator[Cluster]:
     version = int(os.environ.get("BREAKGLASS_TEST_POSTGRES_VERSION", "18"))
     with TemporaryDirectory(prefix="breakglass-tests-", dir=_fast_place()) as place:
         Path(place).chmod(0o755)  # as root the server runs as somebody else, in a folder of its own below
@@ -159,4 +176,5 @@ def absent(reason: str) -> NoReturn:
     """Skip, or fail where every provider must be there."""
     if os.environ.get("BREAKGLASS_REQUIRE_PROVIDERS") == "1":
         pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)  # on a newcomer's machine; where providers are required it failed above
+    # A newcomer's machine may lack it, and reads its name. Where providers are required it failed above.
+    pytest.skip(reason=reason)
