@@ -267,8 +267,7 @@ class Keeper:
             try:
                 requests = await self._store.several(ids[first : first + TOGETHER])
                 over = [request for request in requests if _is_over(request, now)]
-                # An empty commit would wake the keeper again, round and round.
-                ordered = await self._store.record_all(over, e.RevokeOrdered(why=Why.EXPIRED)) if over else []
+                ordered = await self._store.record_all(over, e.RevokeOrdered(why=Why.EXPIRED))
             except Exception as error:  # noqa: BLE001  whatever it is, the others must end
                 log.warning("Ends are ordered one by one: together they met %s.", type(error).__name__)
                 continue

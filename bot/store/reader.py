@@ -164,8 +164,10 @@ class Reader:
             return await self._look(connection, id)
 
     async def several(self, ids: Sequence[RequestId]) -> list[Request]:
-        """Those of these requests that there are, with their words."""
-        return await self._find(select(t.requests).where(t.requests.c.id.in_(ids)))
+        """Those of these requests that there are, as the rules see them."""
+        query = select(t.requests.c.body).where(t.requests.c.id.in_(ids))
+        async with self._reading() as connection:
+            return [_request(body) for body in await connection.scalars(query)]
 
     async def _look(self, connection: AsyncConnection, id: RequestId) -> Request:
         body = await connection.scalar(select(t.requests.c.body).where(t.requests.c.id == id))

@@ -140,11 +140,13 @@ class Store(Reader):
 
     @_to_the_end
     async def record_all(self, requests: Sequence[Request], event: e.Event) -> list[Request]:
-        """The same for many requests in one commit: each of them, or none.
+        """The same for many requests in one commit: each of them, or none. For none there is no commit.
 
         Raises:
             Stale, Raced: for one of them. Nothing was changed.
         """
+        if not requests:
+            return []
         async with self._writing() as connection:
             at = self.now()
             after: list[Request] = []

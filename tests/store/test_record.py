@@ -77,6 +77,7 @@ async def test_one_fact_about_many_requests_is_one_commit(store: Store) -> None:
     assert after == [await store.get(request.id) for request in requests]
     assert [record.request for record in await store.records(4, 7)] == [request.id for request in requests]
     assert await whole(store) == 7
+    assert (await store.record_all([], WITHDRAWN), woken) == ([], [1])
 
 
 async def test_one_fact_about_many_requests_is_one_about_each_or_about_none(store: Store) -> None:
