@@ -11,18 +11,9 @@ from bot.store.copying import Copied, Moved, NotEmpty, cancel, copy, require_her
 from bot.store.engine import open_engine
 from bot.store.lock import AlreadyServed, Right, only_server
 from bot.store.migrate import SchemaOutdated, migrate, require_current
-from bot.store.reader import (
-    Carried,
-    Clock,
-    Due,
-    Held,
-    Line,
-    Reader,
-    StoredCheckpoint,
-    StoredWords,
-    UnknownRequest,
-)
+from bot.store.reader import Clock, Reader, UnknownRequest
 from bot.store.rights import Wrong, WrongRights, grant_rights, require_owner, require_rights, wrong_rights
+from bot.store.rows import Carried, Due, Held, Line, StoredCheckpoint, StoredWords
 from bot.store.store import Raced, Store
 
 __all__ = [

@@ -1,38 +1,25 @@
 """The questions asked of the database. Rule: a question never waits for a writer and never writes."""
 
-import json
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    ColumnElement,
-    LargeBinary,
-    Select,
-    func,
-    select,
-    text,
-    type_coerce,
-)
-from sqlalchemy import cast as as_type
+from sqlalchemy import Select, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.audit import canonical
 from bot.audit.tree import Frontier, leaf_hash
-from bot.core import machine
 from bot.core.errors import BreakglassError
 from bot.core.model import HELD, TERMINAL, Mark, PersonId, Request, RequestId, State, Words
 from bot.store import tables as t
+from bot.store.filing import is_as_filed, readable, request_in
+from bot.store.rows import WORDS, Carried, Due, Held, Line, StoredCheckpoint, StoredWords, raw, raw_column
 
 Clock = Callable[[], datetime]
 """Gives the time now, aware and in UTC."""
 
 T = TypeVar("T")
-
 
 MANY_WORDS = 5000
 """Rows of people's words read at once."""
@@ -40,73 +27,6 @@ MANY_WORDS = 5000
 
 class UnknownRequest(BreakglassError):
     """There is no request with that id."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A request whose access may exist at a provider, or did."""
-
-    id: RequestId
-    state: str
-    """As stored: somebody may have put there what is no state."""
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A request whose moment has come, as its row says it; whatever somebody put there must hide no other."""
-
-    id: RequestId
-    state: str
-    backend: str
-    due_at: float
-    """Microseconds since 1970."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredCheckpoint:
-    """A signed checkpoint and its place in the order of signing, from 1."""
-
-    id: int
-    size: int
-    root: bytes
-    note: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """What a message of ours in the audit channel carries: `first` to `last` of a stream."""
-
-    stream: str
-    first: int
-    last: int
-    state: str = t.THERE
-    """What became of it: `there`, `changed` or `gone`."""
-
-    @property
-    def ours(self) -> bool:
-        """Whether we posted it; foreign ones are remembered once they were told."""
-        return self.stream != t.FOREIGN
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One row of the history as stored."""
-
-    seq: int
-    body: bytes
-    leaf: bytes
-    beside: tuple[object, object, object]
-    """Microseconds since 1970, type and request: what the bytes say too, kept to be asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredWords:
-    """A row of people's words as stored, whatever somebody put there."""
-
-    commitment: str
-    salt: bytes
-    text: bytes
 
 
 class Reader:
@@ -167,13 +87,13 @@ class Reader:
         """Those of these requests that there are, as the rules see them."""
         query = select(t.requests.c.body).where(t.requests.c.id.in_(ids))
         async with self._reading() as connection:
-            return [_request(body) for body in await connection.scalars(query)]
+            return [request_in(body) for body in await connection.scalars(query)]
 
     async def _look(self, connection: AsyncConnection, id: RequestId) -> Request:
         body = await connection.scalar(select(t.requests.c.body).where(t.requests.c.id == id))
         if body is None:
             raise UnknownRequest(f"There is no request {id}. `status` lists those that are open.")
-        return _request(body)
+        return request_in(body)
 
     async def due(self, now: datetime, attempts: int) -> list[Due]:
         """What has come due, most overdue first; unread, so that one that is damaged hides no other.
@@ -184,7 +104,7 @@ class Reader:
         order = (rows.due_at, rows.id)
         place = func.row_number().over(partition_by=(rows.state, rows.backend), order_by=order)
         due = (
-            select(rows.id, rows.state, rows.backend, _raw_column(rows.due_at), place.label("place"))
+            select(rows.id, rows.state, rows.backend, raw_column(rows.due_at), place.label("place"))
             .where(rows.due_at <= now)
             .subquery()
             .c
@@ -241,15 +161,15 @@ class Reader:
         """Every request that can be read, for the verifier; `misfiled` names the others."""
         async with self._reading() as connection:
             bodies = await connection.scalars(select(t.requests.c.body))
-            found = [request for body in bodies if (request := _readable(body)) is not None]
+            found = [request for body in bodies if (request := readable(body)) is not None]
             return {request.id: request for request in await self._with_words(connection, found)}
 
     async def misfiled(self) -> list[str]:
         """Ids of rows whose columns, by which a request is found and comes due, contradict their body."""
-        raw = [_raw_column(column) for column in t.requests.c]
+        raw = [raw_column(column) for column in t.requests.c]
         async with self._reading() as connection:
             rows = (await connection.execute(select(*raw).order_by(t.requests.c.id))).mappings()
-            return [str(row["id"]) for row in rows if not _is_as_filed(dict(row))]
+            return [str(row["id"]) for row in rows if not is_as_filed(dict(row))]
 
     async def ids_in(self, states: Iterable[State], person: PersonId | None = None) -> list[RequestId]:
         """Requests in any of `states`, or those of `person`; oldest first, and unread like what is due."""
@@ -306,7 +226,7 @@ class Reader:
         )
         async with self._reading() as connection:
             found = (await connection.execute(query)).all()
-            requests = await self._with_words(connection, [_request(row.body) for row in found])
+            requests = await self._with_words(connection, [request_in(row.body) for row in found])
             return [
                 (request, row.channel or "", row.ts or "", row.shown or 0)
                 for request, row in zip(requests, found, strict=True)
@@ -328,7 +248,7 @@ class Reader:
     async def _requests(self, connection: AsyncConnection, query: Select[Any]) -> list[Request]:
         # Only what is decoded: whatever somebody put into a column beside it, the body can be read.
         bodies = await connection.scalars(query.with_only_columns(t.requests.c.body))
-        found = [_request(body) for body in bodies]
+        found = [request_in(body) for body in bodies]
         return await self._with_words(connection, found)
 
     async def _with_words(self, connection: AsyncConnection, found: list[T]) -> list[T]:
@@ -336,8 +256,8 @@ class Reader:
         texts: dict[str, Words] = {}
         for first in range(0, len(wanted), t.MANY):
             some = t.words.c.commitment.in_(wanted[first : first + t.MANY])
-            for row in await connection.execute(_WORDS.where(some)):
-                texts[row.commitment] = Words.stored(row.commitment, _raw(row.salt), _raw(row.text))
+            for row in await connection.execute(WORDS.where(some)):
+                texts[row.commitment] = Words.stored(row.commitment, raw(row.salt), raw(row.text))
         return [canonical.with_texts(item, texts) for item in found]
 
     # --- the history ------------------------------------------------------------------------------------
@@ -359,13 +279,12 @@ class Reader:
         rows = t.events.c
         async with self._reading() as connection:
             found = await connection.execute(
-                select(rows.seq, rows.body, rows.leaf, _raw_column(rows.at), rows.type, rows.request)
+                select(rows.seq, rows.body, rows.leaf, raw_column(rows.at), rows.type, rows.request)
                 .where(rows.seq >= first, rows.seq < last)
                 .order_by(rows.seq)
             )
             return [
-                Line(row.seq, _raw(row.body), _raw(row.leaf), (row.at, row.type, row.request))
-                for row in found
+                Line(row.seq, raw(row.body), raw(row.leaf), (row.at, row.type, row.request)) for row in found
             ]
 
     async def records(self, first: int, last: int) -> list[canonical.Record]:
@@ -383,9 +302,9 @@ class Reader:
         rows = t.words.c
         async with self._reading() as connection:
             found = await connection.execute(
-                _WORDS.where(rows.commitment > after).order_by(rows.commitment).limit(MANY_WORDS)
+                WORDS.where(rows.commitment > after).order_by(rows.commitment).limit(MANY_WORDS)
             )
-            return [StoredWords(row.commitment, _raw(row.salt), _raw(row.text)) for row in found]
+            return [StoredWords(row.commitment, raw(row.salt), raw(row.text)) for row in found]
 
     async def cursor(self, stream: str) -> int:
         """How far the reader `stream` has come; 0 at first."""
@@ -447,8 +366,8 @@ class Reader:
             of_people = (await connection.execute(select(factors.person, factors.sealed))).all()
             of_requests = (await connection.execute(select(handoffs.request, handoffs.sealed))).all()
             return (
-                {PersonId(row.person): _raw(row.sealed) for row in of_people},
-                {RequestId(row.request): _raw(row.sealed) for row in of_requests},
+                {PersonId(row.person): raw(row.sealed) for row in of_people},
+                {RequestId(row.request): raw(row.sealed) for row in of_requests},
             )
 
     async def failures(self, person: PersonId, within: timedelta) -> int:
@@ -492,65 +411,3 @@ class Within(Reader):
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
         yield self._connection
-
-
-def _raw(stored: object) -> bytes:
-    """The bytes of a column that somebody may have filled with another type (SQLite allows it)."""
-    return stored if isinstance(stored, bytes) else str(stored).encode()
-
-
-_WORDS = select(
-    t.words.c.commitment,
-    as_type(t.words.c.salt, LargeBinary).label("salt"),
-    as_type(t.words.c.text, LargeBinary).label("text"),
-)
-"""As bytes, because somebody may have put there what is no text (SQLite allows it)."""
-
-
-def _raw_column(column: Column[Any]) -> ColumnElement[Any]:
-    """A column as stored: a moment that somebody changed need not be one."""
-    if isinstance(column.type, t.Moment):
-        return type_coerce(column, BigInteger).label(column.name)
-    return column
-
-
-def _request(body: str) -> Request:
-    return canonical.decode(Request, json.loads(body))
-
-
-def _readable(body: object) -> Request | None:
-    try:
-        return _request(str(body))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
-
-
-def columns_of(request: Request) -> dict[str, Any]:
-    """What stands in the row of a request: its body, and beside it what it is found by."""
-    return {
-        "version": request.version,
-        "state": request.state,
-        "requester": request.requester,
-        "backend": request.terms.backend,
-        "due_at": machine.due_at(request),
-        "body": canonical.dumps(canonical.encode(request)).decode(),
-    }
-
-
-def _is_as_filed(row: dict[str, object]) -> bool:
-    request = _readable(row["body"])
-    if request is None:
-        return False
-    try:
-        columns = columns_of(request)
-    except (AssertionError, AttributeError, TypeError):  # a state without what belongs to it: never by us
-        return False
-    filed = {"id": request.id, "mark": request.mark, "opened_at": request.opened_at, **columns}
-    if request.state is State.ACTIVE and not request.warned and row["due_at"] == _stored(request.expires_at):
-        del filed["due_at"]  # an earlier version warned nobody
-    del filed["body"]  # an earlier version may have written it with fewer fields
-    return all(row[k] == _stored(v) for k, v in filed.items())
-
-
-def _stored(value: object) -> object:
-    return t.microseconds(value) if isinstance(value, datetime) else value

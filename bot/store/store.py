@@ -28,7 +28,8 @@ from bot.core.model import Request, RequestId, State, Words
 from bot.store import tables as t
 from bot.store.also import Step, advance
 from bot.store.engine import one_writer
-from bot.store.reader import Clock, Reader, Within, columns_of
+from bot.store.filing import columns_of
+from bot.store.reader import Clock, Reader, Within
 
 _Change = tuple[e.Event, Request | None, Request | None]
 
