@@ -22,6 +22,10 @@ async def test_the_form_has_its_seven_fields_and_the_first_choice_made(it: Bench
     assert "Only Breakglass ends it" in form.text(), "how it ends is told before anybody asks"
 
 
+async def test_what_a_reason_must_have_is_said_before_anybody_gets_it_wrong(it: Bench) -> None:
+    assert "At least 10 characters" in (await it.form()).text()
+
+
 async def test_the_shortcut_opens_the_same_form(it: Bench) -> None:
     assert (await it.anna.shortcut("breakglass_request")).ok
     assert (await it.window(it.anna)).title == "Break-glass access"

@@ -72,7 +72,7 @@ def request_modal(offers: Sequence["Offer"], draft: Draft = _EMPTY, notice: str 
             *_criteria(offer.scenario),
             _access(offer, terms),
             _duration(terms, draft.duration),
-            _reason(draft.reason),
+            _reason(offer.scenario, draft.reason),
             _incident(offer.scenario, draft.incident),
             _code(terms),
             alert(_what_will_happen(terms, ending)),
@@ -176,7 +176,7 @@ def _duration(terms: Terms, wanted: timedelta | None) -> Payload:
     return _input(f"{DURATION}:{terms.access}", "Duration", _select(DURATION, options, options[first]))
 
 
-def _reason(filled: str) -> Payload:
+def _reason(scenario: Scenario, filled: str) -> Payload:
     element = {
         "type": "plain_text_input",
         "action_id": REASON,
@@ -186,7 +186,8 @@ def _reason(filled: str) -> Payload:
     }
     if filled:
         element["initial_value"] = cut(filled, REASON_MAX)
-    return _input(REASON, "Reason", element, hint="Whoever is woken to approve this reads it first.")
+    hint = f"At least {scenario.reason_min} characters; whoever is woken to approve this reads it first."
+    return _input(REASON, "Reason", element, hint=hint)
 
 
 def _incident(scenario: Scenario, filled: str) -> Payload:
