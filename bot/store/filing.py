@@ -36,7 +36,7 @@ def request_in(body: str) -> Request:
 
 
 def readable(body: object) -> Request | None:
-    """The same; None for what is no request."""
+    """The request that `body` says; None where somebody put there what is no request."""
     try:
         return request_in(str(body))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -14,7 +14,17 @@ from bot.core.errors import BreakglassError
 from bot.core.model import HELD, TERMINAL, Mark, PersonId, Request, RequestId, State, Words
 from bot.store import tables as t
 from bot.store.filing import is_as_filed, readable, request_in
-from bot.store.rows import WORDS, Carried, Due, Held, Line, StoredCheckpoint, StoredWords, raw, raw_column
+from bot.store.rows import (
+    WORDS,
+    Carried,
+    Due,
+    Held,
+    Line,
+    StoredCheckpoint,
+    StoredWords,
+    as_bytes,
+    raw_column,
+)
 
 Clock = Callable[[], datetime]
 """Gives the time now, aware and in UTC."""
@@ -166,9 +176,9 @@ class Reader:
 
     async def misfiled(self) -> list[str]:
         """Ids of rows whose columns, by which a request is found and comes due, contradict their body."""
-        raw = [raw_column(column) for column in t.requests.c]
+        columns = [raw_column(column) for column in t.requests.c]
         async with self._reading() as connection:
-            rows = (await connection.execute(select(*raw).order_by(t.requests.c.id))).mappings()
+            rows = (await connection.execute(select(*columns).order_by(t.requests.c.id))).mappings()
             return [str(row["id"]) for row in rows if not is_as_filed(dict(row))]
 
     async def ids_in(self, states: Iterable[State], person: PersonId | None = None) -> list[RequestId]:
@@ -257,7 +267,7 @@ class Reader:
         for first in range(0, len(wanted), t.MANY):
             some = t.words.c.commitment.in_(wanted[first : first + t.MANY])
             for row in await connection.execute(WORDS.where(some)):
-                texts[row.commitment] = Words.stored(row.commitment, raw(row.salt), raw(row.text))
+                texts[row.commitment] = Words.stored(row.commitment, as_bytes(row.salt), as_bytes(row.text))
         return [canonical.with_texts(item, texts) for item in found]
 
     # --- the history ------------------------------------------------------------------------------------
@@ -284,7 +294,8 @@ class Reader:
                 .order_by(rows.seq)
             )
             return [
-                Line(row.seq, raw(row.body), raw(row.leaf), (row.at, row.type, row.request)) for row in found
+                Line(row.seq, as_bytes(row.body), as_bytes(row.leaf), (row.at, row.type, row.request))
+                for row in found
             ]
 
     async def records(self, first: int, last: int) -> list[canonical.Record]:
@@ -304,7 +315,7 @@ class Reader:
             found = await connection.execute(
                 WORDS.where(rows.commitment > after).order_by(rows.commitment).limit(MANY_WORDS)
             )
-            return [StoredWords(row.commitment, raw(row.salt), raw(row.text)) for row in found]
+            return [StoredWords(row.commitment, as_bytes(row.salt), as_bytes(row.text)) for row in found]
 
     async def cursor(self, stream: str) -> int:
         """How far the reader `stream` has come; 0 at first."""
@@ -366,8 +377,8 @@ class Reader:
             of_people = (await connection.execute(select(factors.person, factors.sealed))).all()
             of_requests = (await connection.execute(select(handoffs.request, handoffs.sealed))).all()
             return (
-                {PersonId(row.person): raw(row.sealed) for row in of_people},
-                {RequestId(row.request): raw(row.sealed) for row in of_requests},
+                {PersonId(row.person): as_bytes(row.sealed) for row in of_people},
+                {RequestId(row.request): as_bytes(row.sealed) for row in of_requests},
             )
 
     async def failures(self, person: PersonId, within: timedelta) -> int:

@@ -1,4 +1,4 @@
-"""What is read from the tables beside requests. Rule: as stored, whatever somebody may have put there."""
+"""What rows say, but for the body of a request. Rule: as stored, whatever somebody may have put there."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -86,7 +86,7 @@ WORDS = select(
 """As bytes, because somebody may have put there what is no text (SQLite allows it)."""
 
 
-def raw(stored: object) -> bytes:
+def as_bytes(stored: object) -> bytes:
     """The bytes of a column that somebody may have filled with another type (SQLite allows it)."""
     return stored if isinstance(stored, bytes) else str(stored).encode()
 

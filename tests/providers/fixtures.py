@@ -176,5 +176,4 @@ def absent(reason: str) -> NoReturn:
     """Skip, or fail where every provider must be there."""
     if os.environ.get("BREAKGLASS_REQUIRE_PROVIDERS") == "1":
         pytest.fail(reason, pytrace=False)
-    # A newcomer's machine may lack it, and reads its name. Where providers are required it failed above.
-    pytest.skip(reason=reason)
+    pytest.skip(reason=reason)  # named, on a newcomer's machine; where providers are required it failed above
